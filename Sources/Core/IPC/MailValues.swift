@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: ISC
+
+public import Mail
+
+// How the words of mail stand in a frame. Text forms are parsed again by the receiver: an address is never taken on trust.
+
+/// A value that travels as its text and is checked by its own parser on arrival.
+public protocol TextWireValue: WireValue {
+    var wireText: String { get }
+    init?(_ text: String)
+}
+
+extension TextWireValue {
+    public func write(to output: inout [UInt8]) { wireText.write(to: &output) }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        guard let value = Self(try reader.value(String.self)) else { throw .valueOutOfRange }
+        self = value
+    }
+}
+
+extension Domain: TextWireValue { public var wireText: String { text } }
+extension Mailbox: TextWireValue { public var wireText: String { description } }
+extension ReversePath: TextWireValue { public var wireText: String { description } }
+
+extension MessageID: WireValue {
+    public func write(to output: inout [UInt8]) { value.write(to: &output) }
+    public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value()) }
+}
+
+extension EnvelopeID: WireValue {
+    public func write(to output: inout [UInt8]) { value.write(to: &output) }
+    public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value()) }
+}
+
+extension SessionID: WireValue {
+    public func write(to output: inout [UInt8]) { value.write(to: &output) }
+    public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value()) }
+}
+
+extension Timestamp: WireValue {
+    public func write(to output: inout [UInt8]) { seconds.write(to: &output) }
+    public init(from reader: inout WireReader) throws(WireError) { self.init(seconds: try reader.value()) }
+}
+
+extension Interval: WireValue {
+    public func write(to output: inout [UInt8]) { seconds.write(to: &output) }
+    public init(from reader: inout WireReader) throws(WireError) { self.init(seconds: try reader.value()) }
+}
+
+extension IPAddress: WireValue {
+    public func write(to output: inout [UInt8]) {
+        UInt8(bytes.count).write(to: &output)
+        output.append(contentsOf: bytes)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        let count = Int(try reader.value(UInt8.self))
+        guard let address = IPAddress(bytes: Array(try reader.bytes(count))) else { throw .valueOutOfRange }
+        self = address
+    }
+}
+
+extension EnhancedStatus: WireValue {
+    public func write(to output: inout [UInt8]) {
+        statusClass.write(to: &output)
+        subject.write(to: &output)
+        detail.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(try reader.value(), try reader.value(), try reader.value())
+    }
+}
+
+extension Reply: WireValue {
+    public func write(to output: inout [UInt8]) {
+        code.write(to: &output)
+        enhancedStatus.write(to: &output)
+        lines.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        let code: UInt16 = try reader.value()
+        guard (200...599).contains(code) else { throw .valueOutOfRange }
+        self.init(code, try reader.value(), lines: try reader.value())
+    }
+}
+
+extension DeliveryOutcome: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .delivered(let reply, let reportsItself):
+            UInt8(1).write(to: &output)
+            reply.write(to: &output)
+            reportsItself.write(to: &output)
+        case .deferred(let reply):
+            UInt8(2).write(to: &output)
+            reply.write(to: &output)
+        case .failed(let reply):
+            UInt8(3).write(to: &output)
+            reply.write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .delivered(try reader.value(), reportsItself: try reader.value())
+        case 2: self = .deferred(try reader.value())
+        case 3: self = .failed(try reader.value())
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
+extension ReportRequest: WireValue {
+    public func write(to output: inout [UInt8]) {
+        notify.rawValue.write(to: &output)
+        originalRecipient.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(notify: Notify(rawValue: try reader.value()), originalRecipient: try reader.value())
+    }
+}
+
+extension MessageRequest.Return: WireValue {}
+extension MessageRequest.Body: WireValue {}
+
+extension MessageRequest: WireValue {
+    public func write(to output: inout [UInt8]) {
+        returned.write(to: &output)
+        envelopeIdentifier.write(to: &output)
+        body.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(returned: try reader.value(), envelopeIdentifier: try reader.value(), body: try reader.value())
+    }
+}
+
+extension Origin: WireValue {
+    public func write(to output: inout [UInt8]) {
+        serverName.write(to: &output)
+        greeting.write(to: &output)
+        hostName.write(to: &output)
+        address.write(to: &output)
+        tag.write(to: &output)
+        user.write(to: &output)
+        isInternal.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            serverName: try reader.value(), greeting: try reader.value(), hostName: try reader.value(),
+            address: try reader.value(), tag: try reader.value(), user: try reader.value(), isInternal: try reader.value())
+    }
+}
+
+extension LocalForm: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .action:
+            UInt8(1).write(to: &output)
+        case .forward(let line):
+            UInt8(2).write(to: &output)
+            line.write(to: &output)
+        case .alias(let item):
+            UInt8(3).write(to: &output)
+            item.write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .action
+        case 2: self = .forward(line: try reader.value())
+        case 3: self = .alias(item: try reader.value())
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
+extension Dispatch: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .relay(let action):
+            UInt8(1).write(to: &output)
+            action.write(to: &output)
+        case .local(let action, let user, let subaddress, let form):
+            UInt8(2).write(to: &output)
+            action.write(to: &output)
+            user.write(to: &output)
+            subaddress.write(to: &output)
+            form.write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1:
+            self = .relay(action: try reader.value())
+        case 2:
+            self = .local(
+                action: try reader.value(), user: try reader.value(), subaddress: try reader.value(), form: try reader.value())
+        default:
+            throw .valueOutOfRange
+        }
+    }
+}
+
+extension Envelope: WireValue {
+    public func write(to output: inout [UInt8]) {
+        sender.write(to: &output)
+        recipient.write(to: &output)
+        destination.write(to: &output)
+        dispatch.write(to: &output)
+        report.write(to: &output)
+        origin.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            sender: try reader.value(), recipient: try reader.value(), destination: try reader.value(),
+            dispatch: try reader.value(), report: try reader.value(), origin: try reader.value())
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: ISC
+
+/// One recipient of one message, as Lookup decided it and Queue keeps it.
+public struct Envelope: Hashable, Sendable {
+    public var sender: ReversePath
+    /// As given in RCPT TO.
+    public var recipient: Mailbox
+    /// After aliases and forwarding; the same as `recipient` when neither applied.
+    public var destination: Mailbox
+    public var dispatch: Dispatch
+    public var report: ReportRequest
+    public var origin: Origin
+
+    public init(
+        sender: ReversePath, recipient: Mailbox, destination: Mailbox, dispatch: Dispatch,
+        report: ReportRequest = ReportRequest(), origin: Origin
+    ) {
+        self.sender = sender
+        self.recipient = recipient
+        self.destination = destination
+        self.dispatch = dispatch
+        self.report = report
+        self.origin = origin
+    }
+}
+
+/// What becomes of an envelope: the name of an action of the configuration, never a command, a path or a uid.
+public enum Dispatch: Hashable, Sendable {
+    case relay(action: String)
+    case local(action: String, user: String, subaddress: String?, form: LocalForm)
+
+    public var action: String {
+        switch self {
+        case .relay(let action), .local(let action, _, _, _): action
+        }
+    }
+}
+
+/// How a local delivery is done.
+public enum LocalForm: Hashable, Sendable {
+    /// By the method that the action names.
+    case action
+    /// By a `|command` or `/file` line of the user's own ~/.forward, found again there by its position.
+    case forward(line: UInt16)
+    /// By a `|command` or `/file` of an alias file: run as the unprivileged user of foreign programs, never as a person.
+    case alias(item: String)
+}
+
+/// What the sender asked to be told about this recipient (RFC 3461 section 4).
+public struct ReportRequest: Hashable, Sendable {
+    public struct Notify: OptionSet, Hashable, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public static let success = Notify(rawValue: 1)
+        public static let failure = Notify(rawValue: 2)
+        public static let delay = Notify(rawValue: 4)
+        public static let never = Notify(rawValue: 8)
+    }
+
+    /// Empty when the sender did not say: failures and delays are told then.
+    public var notify: Notify
+    /// `type;address` as decoded from xtext.
+    public var originalRecipient: String?
+
+    public init(notify: Notify = [], originalRecipient: String? = nil) {
+        self.notify = notify
+        self.originalRecipient = originalRecipient
+    }
+
+    public var wantsFailure: Bool { notify.isEmpty || notify.contains(.failure) }
+    public var wantsDelay: Bool { notify.isEmpty || notify.contains(.delay) }
+    public var wantsSuccess: Bool { notify.contains(.success) }
+}
+
+/// Where a message came in; the same for all its envelopes.
+public struct Origin: Hashable, Sendable {
+    /// The name of this server in that session.
+    public var serverName: Domain
+    /// HELO argument of the client, printable.
+    public var greeting: String
+    /// The client's name by DNS, or `<unknown>`.
+    public var hostName: String
+    /// nil for a session on the local socket.
+    public var address: IPAddress?
+    public var tag: String?
+    public var user: String?
+    public var isInternal: Bool
+
+    public init(
+        serverName: Domain, greeting: String, hostName: String, address: IPAddress?, tag: String? = nil,
+        user: String? = nil, isInternal: Bool = false
+    ) {
+        self.serverName = serverName
+        self.greeting = greeting
+        self.hostName = hostName
+        self.address = address
+        self.tag = tag
+        self.user = user
+        self.isInternal = isInternal
+    }
+}
+
+/// What MAIL asked for the whole message (RFC 3461 section 4.3, 4.4; RFC 6152).
+public struct MessageRequest: Hashable, Sendable {
+    public enum Return: UInt8, Hashable, Sendable {
+        case full = 1
+        case headers = 2
+    }
+
+    public enum Body: UInt8, Hashable, Sendable {
+        case sevenBit = 1
+        case eightBitMIME = 2
+    }
+
+    public var returned: Return?
+    /// Decoded from xtext.
+    public var envelopeIdentifier: String?
+    public var body: Body?
+
+    public init(returned: Return? = nil, envelopeIdentifier: String? = nil, body: Body? = nil) {
+        self.returned = returned
+        self.envelopeIdentifier = envelopeIdentifier
+        self.body = body
+    }
+}

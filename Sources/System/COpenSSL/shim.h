@@ -1,0 +1,6 @@
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/ssl.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>

@@ -1,0 +1,2 @@
+#include <unbound.h>
+#include <unbound-event.h>
