@@ -33,5 +33,20 @@ let package = Package(
         core("Bytes"),
         core("Mail", ["Bytes"]),
         core("IPC", ["Bytes", "Mail"]),
+
+        // Everything with a system call in it.
+        .systemLibrary(
+            name: "CEvent", path: "Sources/System/CEvent", pkgConfig: "libevent", providers: [.apt(["libevent-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/System/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CUnbound", path: "Sources/System/CUnbound", pkgConfig: "libunbound",
+            providers: [.apt(["libunbound-dev"])]),
+        .systemLibrary(
+            name: "CSeccomp", path: "Sources/System/CSeccomp", pkgConfig: "libseccomp",
+            providers: [.apt(["libseccomp-dev"])]),
+        .target(name: "CPosix", path: "Sources/System/CPosix", cSettings: [.define("_GNU_SOURCE")]),
+        .target(
+            name: "Posix", dependencies: ["CPosix", "Mail"], path: "Sources/System/Posix", swiftSettings: common),
     ]
 )

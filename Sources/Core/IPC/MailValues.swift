@@ -25,17 +25,17 @@ extension ReversePath: TextWireValue { public var wireText: String { description
 
 extension MessageID: WireValue {
     public func write(to output: inout [UInt8]) { value.write(to: &output) }
-    public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value()) }
+    public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value(UInt32.self)) }
 }
 
 extension EnvelopeID: WireValue {
     public func write(to output: inout [UInt8]) { value.write(to: &output) }
-    public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value()) }
+    public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value(UInt64.self)) }
 }
 
 extension SessionID: WireValue {
     public func write(to output: inout [UInt8]) { value.write(to: &output) }
-    public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value()) }
+    public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value(UInt64.self)) }
 }
 
 extension Timestamp: WireValue {
@@ -153,7 +153,8 @@ extension Origin: WireValue {
     public init(from reader: inout WireReader) throws(WireError) {
         self.init(
             serverName: try reader.value(), greeting: try reader.value(), hostName: try reader.value(),
-            address: try reader.value(), tag: try reader.value(), user: try reader.value(), isInternal: try reader.value())
+            address: try reader.value(), tag: try reader.value(), user: try reader.value(),
+            isInternal: try reader.value())
     }
 }
 
@@ -202,7 +203,8 @@ extension Dispatch: WireValue {
             self = .relay(action: try reader.value())
         case 2:
             self = .local(
-                action: try reader.value(), user: try reader.value(), subaddress: try reader.value(), form: try reader.value())
+                action: try reader.value(), user: try reader.value(), subaddress: try reader.value(),
+                form: try reader.value())
         default:
             throw .valueOutOfRange
         }

@@ -34,7 +34,9 @@ public struct Domain: Sendable, CustomStringConvertible {
             guard bytes[bytes.count - 1] == UInt8(ascii: "]") else { return nil }
             var inner = bytes.extracting(1..<(bytes.count - 1))
             let isTagged = inner.take(keyword: "IPv6:")
-            guard let address = IPAddress(String(displaying: inner)), !isTagged || address.family == .v6 else { return nil }
+            guard let address = IPAddress(String(displaying: inner)), !isTagged || address.family == .v6 else {
+                return nil
+            }
             self.text = text
             form = .literal(address)
         } else {

@@ -48,7 +48,9 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// The IPv4 address inside an IPv4-mapped IPv6 address; otherwise the address itself.
     public var unmapped: IPAddress {
-        guard family == .v6, bytes[0..<10].allSatisfy({ $0 == 0 }), bytes[10] == 0xFF, bytes[11] == 0xFF else { return self }
+        guard family == .v6, bytes[0..<10].allSatisfy({ $0 == 0 }), bytes[10] == 0xFF, bytes[11] == 0xFF else {
+            return self
+        }
         return IPAddress(bytes: Array(bytes[12...])) ?? self
     }
 
@@ -101,7 +103,8 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
                 guard let quad = parseV4(String(part)) else { return nil }
                 group = quad
             } else {
-                guard part.utf8.count <= 4, part.utf8.allSatisfy({ $0.hexadecimalValue != nil }), let value = UInt16(part, radix: 16)
+                guard part.utf8.count <= 4, part.utf8.allSatisfy({ $0.hexadecimalValue != nil }),
+                    let value = UInt16(part, radix: 16)
                 else { return nil }
                 group = [UInt8(value >> 8), UInt8(value & 0xFF)]
             }
@@ -128,7 +131,9 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
             start = max(end, start + 1)
         }
         func text(_ range: Range<Int>) -> String { groups[range].map { String($0, radix: 16) }.joined(separator: ":") }
-        if best == 0..<5, groups[5] == 0xFFFF { return "::ffff:" + bytes[12...].map(String.init).joined(separator: ".") }
+        if best == 0..<5, groups[5] == 0xFFFF {
+            return "::ffff:" + bytes[12...].map(String.init).joined(separator: ".")
+        }
         return best.isEmpty ? text(0..<8) : text(0..<best.lowerBound) + "::" + text(best.upperBound..<8)
     }
 }

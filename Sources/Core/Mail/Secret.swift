@@ -13,7 +13,9 @@ public final class Secret: CustomStringConvertible, CustomDebugStringConvertible
     }
 
     public var count: Int { bytes.count }
-    public func withBytes<Result, Failure: Error>(_ body: (Span<UInt8>) throws(Failure) -> Result) throws(Failure) -> Result {
+    public func withBytes<Result, Failure: Error>(_ body: (Span<UInt8>) throws(Failure) -> Result) throws(Failure)
+        -> Result
+    {
         // Shares the storage; a span of a class's own property cannot leave it.
         let shared = bytes
         return try body(shared.span)

@@ -7,8 +7,12 @@ public struct Timestamp: Hashable, Comparable, Sendable {
     public init(seconds: Int64) { self.seconds = seconds }
 
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.seconds < right.seconds }
-    public static func + (left: Timestamp, right: Interval) -> Timestamp { Timestamp(seconds: left.seconds &+ right.seconds) }
-    public static func - (left: Timestamp, right: Timestamp) -> Interval { Interval(seconds: left.seconds &- right.seconds) }
+    public static func + (left: Timestamp, right: Interval) -> Timestamp {
+        Timestamp(seconds: left.seconds &+ right.seconds)
+    }
+    public static func - (left: Timestamp, right: Timestamp) -> Interval {
+        Interval(seconds: left.seconds &- right.seconds)
+    }
 }
 
 /// A length of time in whole seconds, as the configuration and the log write it.
