@@ -48,5 +48,8 @@ let package = Package(
         .target(name: "CPosix", path: "Sources/System/CPosix", cSettings: [.define("_GNU_SOURCE")]),
         .target(
             name: "Posix", dependencies: ["CPosix", "Mail"], path: "Sources/System/Posix", swiftSettings: common),
+        .target(
+            name: "Reactor", dependencies: ["CEvent", "Posix", "Bytes"], path: "Sources/System/Reactor",
+            swiftSettings: onLoop),
     ]
 )

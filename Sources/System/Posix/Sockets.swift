@@ -168,11 +168,23 @@ public struct DescriptorPair: ~Copyable, Sendable {
         self.left = left
         self.right = right
     }
+
+    /// Gives both ends away.
+    public consuming func split(_ body: (consuming FileDescriptor, consuming FileDescriptor) -> Void) {
+        body(left, right)
+    }
 }
 
 public struct Accepted: ~Copyable, Sendable {
-    public let descriptor: FileDescriptor
+    let descriptor: FileDescriptor
     public let peer: SocketAddress?
+
+    init(descriptor: consuming FileDescriptor, peer: SocketAddress?) {
+        self.descriptor = descriptor
+        self.peer = peer
+    }
+
+    public consuming func takeDescriptor() -> FileDescriptor { descriptor }
 }
 
 public struct PeerCredentials: Hashable, Sendable {

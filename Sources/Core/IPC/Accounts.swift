@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: ISC
+
+public import Mail
+
+/// Lookup - Parent, and Parent - account helper: what is asked about the users of the system.
+public enum ToAccount: Hashable, Sendable {
+    /// Answered by `user`.
+    case user(named: String)
+    /// The content of the user's ~/.forward. Answered by `forward`.
+    case forward(user: String)
+}
+
+/// Account helper - Parent, and Parent - Lookup.
+public enum FromAccount: Hashable, Sendable {
+    case user(UserAnswer)
+    case forward(ForwardAnswer)
+}
+
+/// What the system says of a user name.
+public enum UserAnswer: Hashable, Sendable {
+    case found(UserRecord)
+    case absent
+    case temporaryFailure
+}
+
+/// What stands in a ~/.forward.
+public enum ForwardAnswer: Hashable, Sendable {
+    case content([UInt8])
+    case absent
+    /// Permanently unusable, and why.
+    case insecure(String)
+    case temporaryFailure(String)
+}
+
+extension UserRecord: WireValue {
+    public func write(to output: inout [UInt8]) {
+        name.write(to: &output)
+        uid.write(to: &output)
+        gid.write(to: &output)
+        home.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(name: try reader.value(), uid: try reader.value(), gid: try reader.value(), home: try reader.value())
+    }
+}
+
+extension UserAnswer: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .found(let value):
+            UInt8(1).write(to: &output)
+            value.write(to: &output)
+        case .absent: UInt8(2).write(to: &output)
+        case .temporaryFailure: UInt8(3).write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .found(try reader.value())
+        case 2: self = .absent
+        case 3: self = .temporaryFailure
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
+extension ForwardAnswer: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .content(let value):
+            UInt8(1).write(to: &output)
+            value.write(to: &output)
+        case .absent: UInt8(2).write(to: &output)
+        case .insecure(let value):
+            UInt8(3).write(to: &output)
+            value.write(to: &output)
+        case .temporaryFailure(let value):
+            UInt8(4).write(to: &output)
+            value.write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .content(try reader.value())
+        case 2: self = .absent
+        case 3: self = .insecure(try reader.value())
+        case 4: self = .temporaryFailure(try reader.value())
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
+extension ToAccount: EdgeMessage {
+    private enum Tag: UInt8 {
+        case user = 1
+        case forward = 2
+    }
+
+    public var tag: UInt8 {
+        switch self {
+        case .user: Tag.user.rawValue
+        case .forward: Tag.forward.rawValue
+        }
+    }
+
+    public func writePayload(to output: inout [UInt8]) {
+        switch self {
+        case .user(let named):
+            named.write(to: &output)
+        case .forward(let user):
+            user.write(to: &output)
+        }
+    }
+
+    public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {
+        guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
+        switch kind {
+        case .user: self = .user(named: try reader.value())
+        case .forward: self = .forward(user: try reader.value())
+        }
+    }
+}
+
+extension FromAccount: EdgeMessage {
+    private enum Tag: UInt8 {
+        case user = 1
+        case forward = 2
+    }
+
+    public var tag: UInt8 {
+        switch self {
+        case .user: Tag.user.rawValue
+        case .forward: Tag.forward.rawValue
+        }
+    }
+
+    public func writePayload(to output: inout [UInt8]) {
+        switch self {
+        case .user(let value):
+            value.write(to: &output)
+        case .forward(let value):
+            value.write(to: &output)
+        }
+    }
+
+    public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {
+        guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
+        switch kind {
+        case .user: self = .user(try reader.value())
+        case .forward: self = .forward(try reader.value())
+        }
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: ISC
+
+public import Mail
+
+/// A service that an administrator may pause.
+public enum PausableService: UInt8, Hashable, Sendable, WireValue {
+    case mda = 1
+    case mta = 2
+    case smtp = 3
+}
+
+/// Which envelopes a command means.
+public enum QueueSelector: Hashable, Sendable {
+    case all
+    case message(MessageID)
+    case envelope(EnvelopeID)
+}
+
+/// martletctl - any daemon; one that does not hold the answer says `failed`.
+public enum ControlRequest: Hashable, Sendable {
+    case showStatus
+    /// A page of envelopes in the order of their ids, those behind `after`.
+    case showQueue(QueueSelector, after: EnvelopeID?)
+    case showEnvelope(EnvelopeID)
+    /// The content, as `bytes` in pages.
+    case showMessage(MessageID)
+    case showStatistics
+    /// Answered by `done` with the number of envelopes, as the next five.
+    case schedule(QueueSelector)
+    case remove(QueueSelector)
+    case suspend(QueueSelector)
+    case unsuspend(QueueSelector)
+    case hold(QueueSelector)
+    case release(QueueSelector)
+    /// Fails when it is already so.
+    case pause(PausableService)
+    case resume(PausableService)
+    case verbose(Bool)
+    case stop
+    case reload
+}
+
+/// A daemon - martletctl: any number of records or bytes, then `done`, `more` or `failed`.
+public enum ControlAnswer: Hashable, Sendable {
+    /// One row of a `show`.
+    case record([ControlField])
+    case bytes([UInt8])
+    /// The page is full: ask again behind the last.
+    case more
+    case done(count: UInt64)
+    /// One sentence.
+    case failed(String)
+}
+
+/// A named value of a record, in the order in which it is shown.
+public struct ControlField: Hashable, Sendable {
+    public var name: String
+    public var value: ControlValue
+
+    public init(name: String, value: ControlValue) {
+        self.name = name
+        self.value = value
+    }
+}
+
+public enum ControlValue: Hashable, Sendable {
+    case text(String)
+    case number(Int64)
+    case absent
+}
+
+extension QueueSelector: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .all: UInt8(1).write(to: &output)
+        case .message(let value):
+            UInt8(2).write(to: &output)
+            value.write(to: &output)
+        case .envelope(let value):
+            UInt8(3).write(to: &output)
+            value.write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .all
+        case 2: self = .message(try reader.value())
+        case 3: self = .envelope(try reader.value())
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
+extension ControlField: WireValue {
+    public func write(to output: inout [UInt8]) {
+        name.write(to: &output)
+        value.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(name: try reader.value(), value: try reader.value())
+    }
+}
+
+extension ControlValue: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .text(let value):
+            UInt8(1).write(to: &output)
+            value.write(to: &output)
+        case .number(let value):
+            UInt8(2).write(to: &output)
+            value.write(to: &output)
+        case .absent: UInt8(3).write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .text(try reader.value())
+        case 2: self = .number(try reader.value())
+        case 3: self = .absent
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
+extension ControlRequest: EdgeMessage {
+    private enum Tag: UInt8 {
+        case showStatus = 1
+        case showQueue = 2
+        case showEnvelope = 3
+        case showMessage = 4
+        case showStatistics = 5
+        case schedule = 6
+        case remove = 7
+        case suspend = 8
+        case unsuspend = 9
+        case hold = 10
+        case release = 11
+        case pause = 12
+        case resume = 13
+        case verbose = 14
+        case stop = 15
+        case reload = 16
+    }
+
+    public var tag: UInt8 {
+        switch self {
+        case .showStatus: Tag.showStatus.rawValue
+        case .showQueue: Tag.showQueue.rawValue
+        case .showEnvelope: Tag.showEnvelope.rawValue
+        case .showMessage: Tag.showMessage.rawValue
+        case .showStatistics: Tag.showStatistics.rawValue
+        case .schedule: Tag.schedule.rawValue
+        case .remove: Tag.remove.rawValue
+        case .suspend: Tag.suspend.rawValue
+        case .unsuspend: Tag.unsuspend.rawValue
+        case .hold: Tag.hold.rawValue
+        case .release: Tag.release.rawValue
+        case .pause: Tag.pause.rawValue
+        case .resume: Tag.resume.rawValue
+        case .verbose: Tag.verbose.rawValue
+        case .stop: Tag.stop.rawValue
+        case .reload: Tag.reload.rawValue
+        }
+    }
+
+    public func writePayload(to output: inout [UInt8]) {
+        switch self {
+        case .showStatus: break
+        case .showQueue(let value0, let after):
+            value0.write(to: &output)
+            after.write(to: &output)
+        case .showEnvelope(let value):
+            value.write(to: &output)
+        case .showMessage(let value):
+            value.write(to: &output)
+        case .showStatistics: break
+        case .schedule(let value):
+            value.write(to: &output)
+        case .remove(let value):
+            value.write(to: &output)
+        case .suspend(let value):
+            value.write(to: &output)
+        case .unsuspend(let value):
+            value.write(to: &output)
+        case .hold(let value):
+            value.write(to: &output)
+        case .release(let value):
+            value.write(to: &output)
+        case .pause(let value):
+            value.write(to: &output)
+        case .resume(let value):
+            value.write(to: &output)
+        case .verbose(let value):
+            value.write(to: &output)
+        case .stop: break
+        case .reload: break
+        }
+    }
+
+    public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {
+        guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
+        switch kind {
+        case .showStatus: self = .showStatus
+        case .showQueue: self = .showQueue(try reader.value(), after: try reader.value())
+        case .showEnvelope: self = .showEnvelope(try reader.value())
+        case .showMessage: self = .showMessage(try reader.value())
+        case .showStatistics: self = .showStatistics
+        case .schedule: self = .schedule(try reader.value())
+        case .remove: self = .remove(try reader.value())
+        case .suspend: self = .suspend(try reader.value())
+        case .unsuspend: self = .unsuspend(try reader.value())
+        case .hold: self = .hold(try reader.value())
+        case .release: self = .release(try reader.value())
+        case .pause: self = .pause(try reader.value())
+        case .resume: self = .resume(try reader.value())
+        case .verbose: self = .verbose(try reader.value())
+        case .stop: self = .stop
+        case .reload: self = .reload
+        }
+    }
+}
+
+extension ControlAnswer: EdgeMessage {
+    private enum Tag: UInt8 {
+        case record = 1
+        case bytes = 2
+        case more = 3
+        case done = 4
+        case failed = 5
+    }
+
+    public var tag: UInt8 {
+        switch self {
+        case .record: Tag.record.rawValue
+        case .bytes: Tag.bytes.rawValue
+        case .more: Tag.more.rawValue
+        case .done: Tag.done.rawValue
+        case .failed: Tag.failed.rawValue
+        }
+    }
+
+    public func writePayload(to output: inout [UInt8]) {
+        switch self {
+        case .record(let value):
+            value.write(to: &output)
+        case .bytes(let value):
+            value.write(to: &output)
+        case .more: break
+        case .done(let count):
+            count.write(to: &output)
+        case .failed(let value):
+            value.write(to: &output)
+        }
+    }
+
+    public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {
+        guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
+        switch kind {
+        case .record: self = .record(try reader.value())
+        case .bytes: self = .bytes(try reader.value())
+        case .more: self = .more
+        case .done: self = .done(count: try reader.value())
+        case .failed: self = .failed(try reader.value())
+        }
+    }
+}

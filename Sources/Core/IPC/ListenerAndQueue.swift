@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: ISC
+
+public import Mail
+
+/// A part of the message that is committed: new bytes, or a range of the content that was sent.
+public enum MessagePiece: Hashable, Sendable {
+    case bytes([UInt8])
+    /// Offset and length, in bytes, in the content sent for the transaction.
+    case range(offset: UInt64, length: UInt64)
+}
+
+/// The end of a transaction: what the message is made of and how many envelopes belong to it.
+public struct CommitRequest: Hashable, Sendable {
+    public var message: MessageID
+    /// Over all accepted recipients; Queue waits until Lookup has stored as many.
+    public var envelopes: UInt32
+    public var pieces: [MessagePiece]
+    public var request: MessageRequest
+
+    public init(message: MessageID, envelopes: UInt32, pieces: [MessagePiece], request: MessageRequest) {
+        self.message = message
+        self.envelopes = envelopes
+        self.pieces = pieces
+        self.request = request
+    }
+}
+
+/// Listener - Queue.
+public enum ListenerToQueue: Hashable, Sendable {
+    /// The next content of a transaction; its first is its beginning. At most `credit` bytes may be unacknowledged.
+    case content(MessageID, [UInt8])
+    /// Answered by `committed` or `refused`.
+    case commit(CommitRequest)
+    /// Forgets the transaction and what Lookup stored for it; the id is spent.
+    case rollback(MessageID)
+    /// The answer to `inject`.
+    case injected(InjectionResult)
+    /// More ids are wanted.
+    case wantIDs
+}
+
+/// How a notice fared at the front door.
+public enum InjectionResult: Hashable, Sendable {
+    case accepted(MessageID)
+    case refused(Reply)
+}
+
+/// Queue - Listener.
+public enum QueueToListener: Hashable, Sendable {
+    /// Ids for this worker's transactions, given in advance so that none is waited for.
+    case ids([MessageID])
+    /// So many more bytes of the transaction's content may be sent.
+    case credit(MessageID, bytes: UInt64)
+    case committed
+    case refused(Reply)
+    /// A notice to the sender of a message: from nobody, to one mailbox. Enters like any other mail.
+    case inject(recipient: Mailbox, content: [UInt8])
+
+    /// Of content that may be sent before any credit.
+    public static let initialCredit: UInt64 = 256 * 1024
+}
+
+extension MessagePiece: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .bytes(let bytes):
+            UInt8(1).write(to: &output)
+            bytes.write(to: &output)
+        case .range(let offset, let length):
+            UInt8(2).write(to: &output)
+            offset.write(to: &output)
+            length.write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .bytes(try reader.value())
+        case 2: self = .range(offset: try reader.value(), length: try reader.value())
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
+extension CommitRequest: WireValue {
+    public func write(to output: inout [UInt8]) {
+        message.write(to: &output)
+        envelopes.write(to: &output)
+        pieces.write(to: &output)
+        request.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            message: try reader.value(), envelopes: try reader.value(), pieces: try reader.value(),
+            request: try reader.value())
+    }
+}
+
+extension InjectionResult: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .accepted(let message):
+            UInt8(1).write(to: &output)
+            message.write(to: &output)
+        case .refused(let reply):
+            UInt8(2).write(to: &output)
+            reply.write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .accepted(try reader.value())
+        case 2: self = .refused(try reader.value())
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
+extension ListenerToQueue: EdgeMessage {
+    private enum Tag: UInt8 {
+        case content = 1
+        case commit = 2
+        case rollback = 3
+        case injected = 4
+        case wantIDs = 5
+    }
+
+    public var tag: UInt8 {
+        switch self {
+        case .content: Tag.content.rawValue
+        case .commit: Tag.commit.rawValue
+        case .rollback: Tag.rollback.rawValue
+        case .injected: Tag.injected.rawValue
+        case .wantIDs: Tag.wantIDs.rawValue
+        }
+    }
+
+    public func writePayload(to output: inout [UInt8]) {
+        switch self {
+        case .content(let message, let bytes):
+            message.write(to: &output)
+            bytes.write(to: &output)
+        case .commit(let request): request.write(to: &output)
+        case .rollback(let message): message.write(to: &output)
+        case .injected(let result): result.write(to: &output)
+        case .wantIDs: break
+        }
+    }
+
+    public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {
+        guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
+        switch kind {
+        case .content: self = .content(try reader.value(), try reader.value())
+        case .commit: self = .commit(try reader.value())
+        case .rollback: self = .rollback(try reader.value())
+        case .injected: self = .injected(try reader.value())
+        case .wantIDs: self = .wantIDs
+        }
+    }
+}
+
+extension QueueToListener: EdgeMessage {
+    private enum Tag: UInt8 {
+        case ids = 1
+        case credit = 2
+        case committed = 3
+        case refused = 4
+        case inject = 5
+    }
+
+    public var tag: UInt8 {
+        switch self {
+        case .ids: Tag.ids.rawValue
+        case .credit: Tag.credit.rawValue
+        case .committed: Tag.committed.rawValue
+        case .refused: Tag.refused.rawValue
+        case .inject: Tag.inject.rawValue
+        }
+    }
+
+    public func writePayload(to output: inout [UInt8]) {
+        switch self {
+        case .ids(let ids): ids.write(to: &output)
+        case .credit(let message, let bytes):
+            message.write(to: &output)
+            bytes.write(to: &output)
+        case .committed: break
+        case .refused(let reply): reply.write(to: &output)
+        case .inject(let recipient, let content):
+            recipient.write(to: &output)
+            content.write(to: &output)
+        }
+    }
+
+    public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {
+        guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
+        switch kind {
+        case .ids: self = .ids(try reader.value())
+        case .credit: self = .credit(try reader.value(), bytes: try reader.value())
+        case .committed: self = .committed
+        case .refused: self = .refused(try reader.value())
+        case .inject: self = .inject(recipient: try reader.value(), content: try reader.value())
+        }
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: ISC
+
+public import Mail
+
+/// One recipient to be delivered to.
+public struct RecipientWork: Hashable, Sendable {
+    public var id: EnvelopeID
+    public var sender: ReversePath
+    public var recipient: Mailbox
+    public var destination: Mailbox
+    public var dispatch: Dispatch
+    public var report: ReportRequest
+    /// When the message was accepted: what the delay in the log counts from.
+    public var created: Timestamp
+
+    public init(
+        id: EnvelopeID, sender: ReversePath, recipient: Mailbox, destination: Mailbox, dispatch: Dispatch,
+        report: ReportRequest, created: Timestamp
+    ) {
+        self.id = id
+        self.sender = sender
+        self.recipient = recipient
+        self.destination = destination
+        self.dispatch = dispatch
+        self.report = report
+        self.created = created
+    }
+}
+
+/// One message and those of its recipients that share a route.
+public struct DeliveryRequest: Hashable, Sendable {
+    public var message: MessageID
+    public var request: MessageRequest
+    /// Of the whole content, in bytes.
+    public var size: UInt64
+    public var content: DeliveryContent
+    /// All of one route: the same action and, for a relay, the same domain; for a mailbox, the same user.
+    public var recipients: [RecipientWork]
+
+    public init(
+        message: MessageID, request: MessageRequest, size: UInt64, content: DeliveryContent, recipients: [RecipientWork]
+    ) {
+        self.message = message
+        self.request = request
+        self.size = size
+        self.content = content
+        self.recipients = recipients
+    }
+}
+
+/// Where the bytes of a message are; lines end in CRLF, dots are not doubled.
+public enum DeliveryContent: Hashable, Sendable {
+    /// All of it.
+    case inline([UInt8])
+    /// New bytes in front, then a range of the file whose descriptor comes with the request.
+    case file(prefix: [UInt8], offset: UInt64, length: UInt64)
+}
+
+/// Queue - Delivery, relay and local alike.
+public enum QueueToDelivery: Hashable, Sendable {
+    /// Answered by one `outcome` for each recipient, in any order.
+    case deliver(DeliveryRequest)
+    /// The outcomes of these are kept; the worker may forget them.
+    case recorded([EnvelopeID])
+    /// Not wanted any more; what has begun may still end in an outcome.
+    case cancel([EnvelopeID])
+}
+
+/// Delivery - Queue.
+public enum DeliveryToQueue: Hashable, Sendable {
+    /// The first word to a new Queue: what is under way here and must not be given out again.
+    case inFlight([EnvelopeID])
+    /// Kept by the worker until Queue says `recorded`.
+    case outcome(EnvelopeID, DeliveryOutcome)
+}
+
+extension DeliveryContent {
+    public var isFile: Bool {
+        switch self {
+        case .inline: false
+        case .file: true
+        }
+    }
+}
+
+extension RecipientWork: WireValue {
+    public func write(to output: inout [UInt8]) {
+        id.write(to: &output)
+        sender.write(to: &output)
+        recipient.write(to: &output)
+        destination.write(to: &output)
+        dispatch.write(to: &output)
+        report.write(to: &output)
+        created.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            id: try reader.value(), sender: try reader.value(), recipient: try reader.value(),
+            destination: try reader.value(), dispatch: try reader.value(), report: try reader.value(),
+            created: try reader.value())
+    }
+}
+
+extension DeliveryRequest: WireValue {
+    public func write(to output: inout [UInt8]) {
+        message.write(to: &output)
+        request.write(to: &output)
+        size.write(to: &output)
+        content.write(to: &output)
+        recipients.write(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(
+            message: try reader.value(), request: try reader.value(), size: try reader.value(),
+            content: try reader.value(), recipients: try reader.value())
+    }
+}
+
+extension DeliveryContent: WireValue {
+    public func write(to output: inout [UInt8]) {
+        switch self {
+        case .inline(let value):
+            UInt8(1).write(to: &output)
+            value.write(to: &output)
+        case .file(let prefix, let offset, let length):
+            UInt8(2).write(to: &output)
+            prefix.write(to: &output)
+            offset.write(to: &output)
+            length.write(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .inline(try reader.value())
+        case 2: self = .file(prefix: try reader.value(), offset: try reader.value(), length: try reader.value())
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
+extension QueueToDelivery: EdgeMessage {
+    private enum Tag: UInt8 {
+        case deliver = 1
+        case recorded = 2
+        case cancel = 3
+    }
+
+    public var tag: UInt8 {
+        switch self {
+        case .deliver: Tag.deliver.rawValue
+        case .recorded: Tag.recorded.rawValue
+        case .cancel: Tag.cancel.rawValue
+        }
+    }
+
+    public var carriesDescriptor: Bool {
+        switch self {
+        case .deliver(let request): request.content.isFile
+        case .recorded: false
+        case .cancel: false
+        }
+    }
+
+    public func writePayload(to output: inout [UInt8]) {
+        switch self {
+        case .deliver(let value):
+            value.write(to: &output)
+        case .recorded(let value):
+            value.write(to: &output)
+        case .cancel(let value):
+            value.write(to: &output)
+        }
+    }
+
+    public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {
+        guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
+        switch kind {
+        case .deliver: self = .deliver(try reader.value())
+        case .recorded: self = .recorded(try reader.value())
+        case .cancel: self = .cancel(try reader.value())
+        }
+    }
+}
+
+extension DeliveryToQueue: EdgeMessage {
+    private enum Tag: UInt8 {
+        case inFlight = 1
+        case outcome = 2
+    }
+
+    public var tag: UInt8 {
+        switch self {
+        case .inFlight: Tag.inFlight.rawValue
+        case .outcome: Tag.outcome.rawValue
+        }
+    }
+
+    public func writePayload(to output: inout [UInt8]) {
+        switch self {
+        case .inFlight(let value):
+            value.write(to: &output)
+        case .outcome(let value0, let value1):
+            value0.write(to: &output)
+            value1.write(to: &output)
+        }
+    }
+
+    public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {
+        guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
+        switch kind {
+        case .inFlight: self = .inFlight(try reader.value())
+        case .outcome: self = .outcome(try reader.value(), try reader.value())
+        }
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: ISC
+
+import Glibc
+public import Posix
+
+/// Takes clients from a listening socket and survives the moment in which no descriptor is left.
+public final class Acceptor {
+    // More would keep those waiting that are already in.
+    private static let perTurn = 64
+    private static let pauseMilliseconds: UInt64 = 200
+
+    private let descriptor: FileDescriptor
+    private var spare: FileDescriptor?
+    private var watch: Watch?
+    private let pauseTimer = Timer()
+    private let accepted: (consuming FileDescriptor, SocketAddress?) -> Void
+    private let exhausted: (consuming FileDescriptor?) -> Void
+    private var isPaused = false
+
+    /// `exhausted` is handed a client at the limit of descriptors, to be told so and closed at once.
+    public init(
+        _ descriptor: consuming FileDescriptor,
+        exhausted: @escaping (consuming FileDescriptor?) -> Void = { _ in },
+        accepted: @escaping (consuming FileDescriptor, SocketAddress?) -> Void
+    ) {
+        let number = descriptor.number
+        self.descriptor = descriptor
+        self.accepted = accepted
+        self.exhausted = exhausted
+        refillSpare()
+        watch = Watch(number, for: .reading) { [unowned self] _ in readable() }
+        watch?.enable()
+    }
+
+    public func pause() {
+        isPaused = true
+        watch?.disable()
+    }
+
+    public func resume() {
+        isPaused = false
+        watch?.enable()
+    }
+
+    private func readable() {
+        for _ in 0..<Self.perTurn {
+            do {
+                guard let client = try descriptor.accept() else { return }
+                hand(client)
+            } catch {
+                guard error.code == EMFILE || error.code == ENFILE else { return }
+                shed()
+                return
+            }
+        }
+    }
+
+    private func hand(_ client: consuming Accepted) {
+        let peer = client.peer
+        accepted(client.takeDescriptor(), peer)
+    }
+
+    // The spare makes room for one client, which hears why it cannot stay; then there is a breath for others to leave.
+    private func shed() {
+        spare = nil
+        if let client = try? descriptor.accept() {
+            exhausted(client.takeDescriptor())
+        } else {
+            exhausted(nil)
+        }
+        refillSpare()
+        watch?.disable()
+        pauseTimer.start(afterMilliseconds: Self.pauseMilliseconds) { [weak self] in
+            guard let self, !isPaused else { return }
+            if spare == nil { refillSpare() }
+            watch?.enable()
+        }
+    }
+
+    private func refillSpare() {
+        // Descriptor 0 is /dev/null in every child; no file can be opened where this runs.
+        let number = dup(0)
+        spare = number >= 0 ? FileDescriptor(owning: number) : nil
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: ISC
+
+import CEvent
+
+/// Calls back whenever a descriptor is readable or writable, while it is enabled. Does not own the descriptor,
+/// and must be let go before that is closed.
+public final class Watch {
+    public enum Interest {
+        case reading
+        case writing
+    }
+
+    private var event: OpaquePointer?
+    private let action: (Bool) -> Void
+    public private(set) var isEnabled = false
+
+    /// `action` is told whether the time given to `enable` has passed instead.
+    public init(_ descriptor: Int32, for interest: Interest, _ action: @escaping (_ isTimeout: Bool) -> Void) {
+        self.action = action
+        let kind = Int16(EV_PERSIST) | Int16(interest == .reading ? EV_READ : EV_WRITE)
+        event = event_new(
+            LoopExecutor.shared.base, descriptor, kind,
+            { _, kind, context in
+                guard let context else { return }
+                let watch = Unmanaged<Watch>.fromOpaque(context).takeUnretainedValue()
+                MainActor.assumeIsolated { watch.action(kind & Int16(EV_TIMEOUT) != 0) }
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    isolated deinit {
+        if let event { event_free(event) }
+    }
+
+    /// Starts watching, or sets the time anew. Without a time it waits for ever.
+    public func enable(timeoutMilliseconds: UInt64? = nil) {
+        isEnabled = true
+        if let timeoutMilliseconds {
+            var time = timeval(milliseconds: timeoutMilliseconds)
+            event_add(event, &time)
+        } else {
+            event_add(event, nil)
+        }
+    }
+
+    public func disable() {
+        guard isEnabled else { return }
+        isEnabled = false
+        event_del(event)
+    }
+}
+
+/// Calls back on the loop when a signal has arrived.
+public final class SignalWatch {
+    private var event: OpaquePointer?
+    private let action: () -> Void
+
+    public init(_ number: Int32, _ action: @escaping () -> Void) {
+        self.action = action
+        event = event_new(
+            LoopExecutor.shared.base, number, Int16(EV_SIGNAL | EV_PERSIST),
+            { _, _, context in
+                guard let context else { return }
+                let watch = Unmanaged<SignalWatch>.fromOpaque(context).takeUnretainedValue()
+                MainActor.assumeIsolated { watch.action() }
+            }, Unmanaged.passUnretained(self).toOpaque())
+        event_add(event, nil)
+    }
+
+    isolated deinit {
+        if let event { event_free(event) }
+    }
+}
