@@ -32,10 +32,10 @@ public enum Frame {
         public let payload: Range<Int>
     }
 
-    /// The header of the frame that begins at `offset`; nil while it is incomplete.
-    public static func header(in buffer: [UInt8], at offset: Int) throws(WireError) -> Header? {
-        guard buffer.count - offset >= 4 else { return nil }
-        var reader = WireReader(buffer, offset..<buffer.count)
+    /// The header of the frame that begins at `offset` of what `buffer` holds up to `end`; nil while it is incomplete.
+    public static func header(in buffer: [UInt8], at offset: Int, end: Int) throws(WireError) -> Header? {
+        guard end - offset >= 4 else { return nil }
+        var reader = WireReader(buffer, offset..<end)
         let length = Int(try reader.integer(UInt32.self))
         guard length >= headerLength - 4 else { throw .truncated }
         guard length <= longest - 4 else { throw .frameTooLong(length) }

@@ -30,6 +30,11 @@ public enum Role: UInt8, CaseIterable, Hashable, Sendable, WireValue {
         }
     }
 
+    public init?(named name: String) {
+        guard let role = Role.allCases.first(where: { $0.name == name }) else { return nil }
+        self = role
+    }
+
     /// The file name of its program.
     public var executable: String {
         switch self {
