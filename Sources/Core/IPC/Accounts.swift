@@ -33,11 +33,11 @@ public enum ForwardAnswer: Hashable, Sendable {
 }
 
 extension UserRecord: WireValue {
-    public func write(to output: inout [UInt8]) {
-        name.write(to: &output)
-        uid.write(to: &output)
-        gid.write(to: &output)
-        home.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        name.encode(to: &output)
+        uid.encode(to: &output)
+        gid.encode(to: &output)
+        home.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -46,13 +46,13 @@ extension UserRecord: WireValue {
 }
 
 extension UserAnswer: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .found(let value):
-            UInt8(1).write(to: &output)
-            value.write(to: &output)
-        case .absent: UInt8(2).write(to: &output)
-        case .temporaryFailure: UInt8(3).write(to: &output)
+            UInt8(1).encode(to: &output)
+            value.encode(to: &output)
+        case .absent: UInt8(2).encode(to: &output)
+        case .temporaryFailure: UInt8(3).encode(to: &output)
         }
     }
 
@@ -67,18 +67,18 @@ extension UserAnswer: WireValue {
 }
 
 extension ForwardAnswer: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .content(let value):
-            UInt8(1).write(to: &output)
-            value.write(to: &output)
-        case .absent: UInt8(2).write(to: &output)
+            UInt8(1).encode(to: &output)
+            value.encode(to: &output)
+        case .absent: UInt8(2).encode(to: &output)
         case .insecure(let value):
-            UInt8(3).write(to: &output)
-            value.write(to: &output)
+            UInt8(3).encode(to: &output)
+            value.encode(to: &output)
         case .temporaryFailure(let value):
-            UInt8(4).write(to: &output)
-            value.write(to: &output)
+            UInt8(4).encode(to: &output)
+            value.encode(to: &output)
         }
     }
 
@@ -109,9 +109,9 @@ extension ToAccount: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .user(let named):
-            named.write(to: &output)
+            named.encode(to: &output)
         case .forward(let user):
-            user.write(to: &output)
+            user.encode(to: &output)
         }
     }
 
@@ -140,9 +140,9 @@ extension FromAccount: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .user(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .forward(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         }
     }
 

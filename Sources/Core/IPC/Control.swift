@@ -70,15 +70,15 @@ public enum ControlValue: Hashable, Sendable {
 }
 
 extension QueueSelector: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
-        case .all: UInt8(1).write(to: &output)
+        case .all: UInt8(1).encode(to: &output)
         case .message(let value):
-            UInt8(2).write(to: &output)
-            value.write(to: &output)
+            UInt8(2).encode(to: &output)
+            value.encode(to: &output)
         case .envelope(let value):
-            UInt8(3).write(to: &output)
-            value.write(to: &output)
+            UInt8(3).encode(to: &output)
+            value.encode(to: &output)
         }
     }
 
@@ -93,9 +93,9 @@ extension QueueSelector: WireValue {
 }
 
 extension ControlField: WireValue {
-    public func write(to output: inout [UInt8]) {
-        name.write(to: &output)
-        value.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        name.encode(to: &output)
+        value.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -104,15 +104,15 @@ extension ControlField: WireValue {
 }
 
 extension ControlValue: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .text(let value):
-            UInt8(1).write(to: &output)
-            value.write(to: &output)
+            UInt8(1).encode(to: &output)
+            value.encode(to: &output)
         case .number(let value):
-            UInt8(2).write(to: &output)
-            value.write(to: &output)
-        case .absent: UInt8(3).write(to: &output)
+            UInt8(2).encode(to: &output)
+            value.encode(to: &output)
+        case .absent: UInt8(3).encode(to: &output)
         }
     }
 
@@ -171,31 +171,31 @@ extension ControlRequest: EdgeMessage {
         switch self {
         case .showStatus: break
         case .showQueue(let value0, let after):
-            value0.write(to: &output)
-            after.write(to: &output)
+            value0.encode(to: &output)
+            after.encode(to: &output)
         case .showEnvelope(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .showMessage(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .showStatistics: break
         case .schedule(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .remove(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .suspend(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .unsuspend(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .hold(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .release(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .pause(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .resume(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .verbose(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .stop: break
         case .reload: break
         }
@@ -246,14 +246,14 @@ extension ControlAnswer: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .record(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .bytes(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .more: break
         case .done(let count):
-            count.write(to: &output)
+            count.encode(to: &output)
         case .failed(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         }
     }
 

@@ -17,9 +17,9 @@ public enum Frame {
     /// Appends `message` as one frame.
     public static func append(_ message: some EdgeMessage, correlation: UInt64, to output: inout [UInt8]) {
         let start = output.count
-        UInt32(0).write(to: &output)
+        UInt32(0).encode(to: &output)
         output.append(message.tag)
-        correlation.write(to: &output)
+        correlation.encode(to: &output)
         message.writePayload(to: &output)
         let length = UInt32(output.count - start - 4)
         for offset in 0..<4 { output[start + offset] = UInt8(truncatingIfNeeded: length >> UInt32(offset * 8)) }
@@ -86,9 +86,9 @@ extension EdgeGreeting: EdgeMessage {
     public var tag: UInt8 { Self.tag }
 
     public func writePayload(to output: inout [UInt8]) {
-        version.write(to: &output)
-        role.write(to: &output)
-        generation.write(to: &output)
+        version.encode(to: &output)
+        role.encode(to: &output)
+        generation.encode(to: &output)
     }
 
     public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {

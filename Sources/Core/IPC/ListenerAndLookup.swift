@@ -53,15 +53,15 @@ extension ListenerToLookup: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .expand(let request):
-            request.message.write(to: &output)
-            request.number.write(to: &output)
-            request.sender.write(to: &output)
-            request.recipient.write(to: &output)
-            request.report.write(to: &output)
-            request.statement.write(to: &output)
-            request.origin.write(to: &output)
-            request.isAuthenticated.write(to: &output)
-            request.isSecure.write(to: &output)
+            request.message.encode(to: &output)
+            request.number.encode(to: &output)
+            request.sender.encode(to: &output)
+            request.recipient.encode(to: &output)
+            request.report.encode(to: &output)
+            request.statement.encode(to: &output)
+            request.origin.encode(to: &output)
+            request.isAuthenticated.encode(to: &output)
+            request.isSecure.encode(to: &output)
         }
     }
 
@@ -93,8 +93,8 @@ extension LookupToListener: EdgeMessage {
 
     public func writePayload(to output: inout [UInt8]) {
         switch self {
-        case .accepted(let envelopes): envelopes.write(to: &output)
-        case .refused(let reply): reply.write(to: &output)
+        case .accepted(let envelopes): envelopes.encode(to: &output)
+        case .refused(let reply): reply.encode(to: &output)
         }
     }
 

@@ -12,13 +12,18 @@ public enum MessagePiece: Hashable, Sendable {
 /// The end of a transaction: what the message is made of and how many envelopes belong to it.
 public struct CommitRequest: Hashable, Sendable {
     public var message: MessageID
+    /// The client's session, as the log names it.
+    public var session: SessionID
     /// Over all accepted recipients; Queue waits until Lookup has stored as many.
     public var envelopes: UInt32
     public var pieces: [MessagePiece]
     public var request: MessageRequest
 
-    public init(message: MessageID, envelopes: UInt32, pieces: [MessagePiece], request: MessageRequest) {
+    public init(
+        message: MessageID, session: SessionID, envelopes: UInt32, pieces: [MessagePiece], request: MessageRequest
+    ) {
         self.message = message
+        self.session = session
         self.envelopes = envelopes
         self.pieces = pieces
         self.request = request
@@ -61,15 +66,15 @@ public enum QueueToListener: Hashable, Sendable {
 }
 
 extension MessagePiece: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .bytes(let bytes):
-            UInt8(1).write(to: &output)
-            bytes.write(to: &output)
+            UInt8(1).encode(to: &output)
+            bytes.encode(to: &output)
         case .range(let offset, let length):
-            UInt8(2).write(to: &output)
-            offset.write(to: &output)
-            length.write(to: &output)
+            UInt8(2).encode(to: &output)
+            offset.encode(to: &output)
+            length.encode(to: &output)
         }
     }
 
@@ -83,29 +88,30 @@ extension MessagePiece: WireValue {
 }
 
 extension CommitRequest: WireValue {
-    public func write(to output: inout [UInt8]) {
-        message.write(to: &output)
-        envelopes.write(to: &output)
-        pieces.write(to: &output)
-        request.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        message.encode(to: &output)
+        session.encode(to: &output)
+        envelopes.encode(to: &output)
+        pieces.encode(to: &output)
+        request.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
         self.init(
-            message: try reader.value(), envelopes: try reader.value(), pieces: try reader.value(),
-            request: try reader.value())
+            message: try reader.value(), session: try reader.value(), envelopes: try reader.value(),
+            pieces: try reader.value(), request: try reader.value())
     }
 }
 
 extension InjectionResult: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .accepted(let message):
-            UInt8(1).write(to: &output)
-            message.write(to: &output)
+            UInt8(1).encode(to: &output)
+            message.encode(to: &output)
         case .refused(let reply):
-            UInt8(2).write(to: &output)
-            reply.write(to: &output)
+            UInt8(2).encode(to: &output)
+            reply.encode(to: &output)
         }
     }
 
@@ -140,11 +146,11 @@ extension ListenerToQueue: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .content(let message, let bytes):
-            message.write(to: &output)
-            bytes.write(to: &output)
-        case .commit(let request): request.write(to: &output)
-        case .rollback(let message): message.write(to: &output)
-        case .injected(let result): result.write(to: &output)
+            message.encode(to: &output)
+            bytes.encode(to: &output)
+        case .commit(let request): request.encode(to: &output)
+        case .rollback(let message): message.encode(to: &output)
+        case .injected(let result): result.encode(to: &output)
         case .wantIDs: break
         }
     }
@@ -182,15 +188,15 @@ extension QueueToListener: EdgeMessage {
 
     public func writePayload(to output: inout [UInt8]) {
         switch self {
-        case .ids(let ids): ids.write(to: &output)
+        case .ids(let ids): ids.encode(to: &output)
         case .credit(let message, let bytes):
-            message.write(to: &output)
-            bytes.write(to: &output)
+            message.encode(to: &output)
+            bytes.encode(to: &output)
         case .committed: break
-        case .refused(let reply): reply.write(to: &output)
+        case .refused(let reply): reply.encode(to: &output)
         case .inject(let recipient, let content):
-            recipient.write(to: &output)
-            content.write(to: &output)
+            recipient.encode(to: &output)
+            content.encode(to: &output)
         }
     }
 

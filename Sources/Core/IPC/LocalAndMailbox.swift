@@ -53,15 +53,15 @@ public enum MailboxToLocal: Hashable, Sendable {
 }
 
 extension MailboxDelivery: WireValue {
-    public func write(to output: inout [UInt8]) {
-        id.write(to: &output)
-        sender.write(to: &output)
-        recipient.write(to: &output)
-        destination.write(to: &output)
-        subaddress.write(to: &output)
-        form.write(to: &output)
-        created.write(to: &output)
-        length.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        id.encode(to: &output)
+        sender.encode(to: &output)
+        recipient.encode(to: &output)
+        destination.encode(to: &output)
+        subaddress.encode(to: &output)
+        form.encode(to: &output)
+        created.encode(to: &output)
+        length.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -73,15 +73,15 @@ extension MailboxDelivery: WireValue {
 }
 
 extension MailboxOutcome: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
-        case .delivered: UInt8(1).write(to: &output)
+        case .delivered: UInt8(1).encode(to: &output)
         case .deferred(let value):
-            UInt8(2).write(to: &output)
-            value.write(to: &output)
+            UInt8(2).encode(to: &output)
+            value.encode(to: &output)
         case .failed(let value):
-            UInt8(3).write(to: &output)
-            value.write(to: &output)
+            UInt8(3).encode(to: &output)
+            value.encode(to: &output)
         }
     }
 
@@ -111,9 +111,9 @@ extension LocalToMailbox: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .deliver(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .content(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         }
     }
 
@@ -140,8 +140,8 @@ extension MailboxToLocal: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .outcome(let value0, let value1):
-            value0.write(to: &output)
-            value1.write(to: &output)
+            value0.encode(to: &output)
+            value1.encode(to: &output)
         }
     }
 

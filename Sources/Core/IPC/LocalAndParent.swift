@@ -32,8 +32,8 @@ extension LocalToParent: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .agent(let action, let user):
-            action.write(to: &output)
-            user.write(to: &output)
+            action.encode(to: &output)
+            user.encode(to: &output)
         }
     }
 
@@ -72,11 +72,11 @@ extension ParentToLocal: EdgeMessage {
         switch self {
         case .agent: break
         case .refused(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .exited(let action, let user, let status):
-            action.write(to: &output)
-            user.write(to: &output)
-            status.write(to: &output)
+            action.encode(to: &output)
+            user.encode(to: &output)
+            status.encode(to: &output)
         }
     }
 

@@ -20,11 +20,11 @@ extension LookupToQueue: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .store(let worker, let generation, let message, let number, let envelopes):
-            worker.write(to: &output)
-            generation.write(to: &output)
-            message.write(to: &output)
-            number.write(to: &output)
-            envelopes.write(to: &output)
+            worker.encode(to: &output)
+            generation.encode(to: &output)
+            message.encode(to: &output)
+            number.encode(to: &output)
+            envelopes.encode(to: &output)
         }
     }
 

@@ -11,7 +11,7 @@ public protocol TextWireValue: WireValue {
 }
 
 extension TextWireValue {
-    public func write(to output: inout [UInt8]) { wireText.write(to: &output) }
+    public func encode(to output: inout [UInt8]) { wireText.encode(to: &output) }
 
     public init(from reader: inout WireReader) throws(WireError) {
         guard let value = Self(try reader.value(String.self)) else { throw .valueOutOfRange }
@@ -24,33 +24,33 @@ extension Mailbox: TextWireValue { public var wireText: String { description } }
 extension ReversePath: TextWireValue { public var wireText: String { description } }
 
 extension MessageID: WireValue {
-    public func write(to output: inout [UInt8]) { value.write(to: &output) }
+    public func encode(to output: inout [UInt8]) { value.encode(to: &output) }
     public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value(UInt32.self)) }
 }
 
 extension EnvelopeID: WireValue {
-    public func write(to output: inout [UInt8]) { value.write(to: &output) }
+    public func encode(to output: inout [UInt8]) { value.encode(to: &output) }
     public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value(UInt64.self)) }
 }
 
 extension SessionID: WireValue {
-    public func write(to output: inout [UInt8]) { value.write(to: &output) }
+    public func encode(to output: inout [UInt8]) { value.encode(to: &output) }
     public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value(UInt64.self)) }
 }
 
 extension Timestamp: WireValue {
-    public func write(to output: inout [UInt8]) { seconds.write(to: &output) }
+    public func encode(to output: inout [UInt8]) { seconds.encode(to: &output) }
     public init(from reader: inout WireReader) throws(WireError) { self.init(seconds: try reader.value()) }
 }
 
 extension Interval: WireValue {
-    public func write(to output: inout [UInt8]) { seconds.write(to: &output) }
+    public func encode(to output: inout [UInt8]) { seconds.encode(to: &output) }
     public init(from reader: inout WireReader) throws(WireError) { self.init(seconds: try reader.value()) }
 }
 
 extension IPAddress: WireValue {
-    public func write(to output: inout [UInt8]) {
-        UInt8(bytes.count).write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        UInt8(bytes.count).encode(to: &output)
         output.append(contentsOf: bytes)
     }
 
@@ -62,10 +62,10 @@ extension IPAddress: WireValue {
 }
 
 extension EnhancedStatus: WireValue {
-    public func write(to output: inout [UInt8]) {
-        statusClass.write(to: &output)
-        subject.write(to: &output)
-        detail.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        statusClass.encode(to: &output)
+        subject.encode(to: &output)
+        detail.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -74,10 +74,10 @@ extension EnhancedStatus: WireValue {
 }
 
 extension Reply: WireValue {
-    public func write(to output: inout [UInt8]) {
-        code.write(to: &output)
-        enhancedStatus.write(to: &output)
-        lines.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        code.encode(to: &output)
+        enhancedStatus.encode(to: &output)
+        lines.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -88,18 +88,18 @@ extension Reply: WireValue {
 }
 
 extension DeliveryOutcome: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .delivered(let reply, let reportsItself):
-            UInt8(1).write(to: &output)
-            reply.write(to: &output)
-            reportsItself.write(to: &output)
+            UInt8(1).encode(to: &output)
+            reply.encode(to: &output)
+            reportsItself.encode(to: &output)
         case .deferred(let reply):
-            UInt8(2).write(to: &output)
-            reply.write(to: &output)
+            UInt8(2).encode(to: &output)
+            reply.encode(to: &output)
         case .failed(let reply):
-            UInt8(3).write(to: &output)
-            reply.write(to: &output)
+            UInt8(3).encode(to: &output)
+            reply.encode(to: &output)
         }
     }
 
@@ -114,9 +114,9 @@ extension DeliveryOutcome: WireValue {
 }
 
 extension ReportRequest: WireValue {
-    public func write(to output: inout [UInt8]) {
-        notify.rawValue.write(to: &output)
-        originalRecipient.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        notify.rawValue.encode(to: &output)
+        originalRecipient.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -128,10 +128,10 @@ extension MessageRequest.Return: WireValue {}
 extension MessageRequest.Body: WireValue {}
 
 extension MessageRequest: WireValue {
-    public func write(to output: inout [UInt8]) {
-        returned.write(to: &output)
-        envelopeIdentifier.write(to: &output)
-        body.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        returned.encode(to: &output)
+        envelopeIdentifier.encode(to: &output)
+        body.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -140,14 +140,14 @@ extension MessageRequest: WireValue {
 }
 
 extension Origin: WireValue {
-    public func write(to output: inout [UInt8]) {
-        serverName.write(to: &output)
-        greeting.write(to: &output)
-        hostName.write(to: &output)
-        address.write(to: &output)
-        tag.write(to: &output)
-        user.write(to: &output)
-        isInternal.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        serverName.encode(to: &output)
+        greeting.encode(to: &output)
+        hostName.encode(to: &output)
+        address.encode(to: &output)
+        tag.encode(to: &output)
+        user.encode(to: &output)
+        isInternal.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -159,16 +159,16 @@ extension Origin: WireValue {
 }
 
 extension LocalForm: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .action:
-            UInt8(1).write(to: &output)
+            UInt8(1).encode(to: &output)
         case .forward(let line):
-            UInt8(2).write(to: &output)
-            line.write(to: &output)
+            UInt8(2).encode(to: &output)
+            line.encode(to: &output)
         case .alias(let item):
-            UInt8(3).write(to: &output)
-            item.write(to: &output)
+            UInt8(3).encode(to: &output)
+            item.encode(to: &output)
         }
     }
 
@@ -183,17 +183,17 @@ extension LocalForm: WireValue {
 }
 
 extension Dispatch: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .relay(let action):
-            UInt8(1).write(to: &output)
-            action.write(to: &output)
+            UInt8(1).encode(to: &output)
+            action.encode(to: &output)
         case .local(let action, let user, let subaddress, let form):
-            UInt8(2).write(to: &output)
-            action.write(to: &output)
-            user.write(to: &output)
-            subaddress.write(to: &output)
-            form.write(to: &output)
+            UInt8(2).encode(to: &output)
+            action.encode(to: &output)
+            user.encode(to: &output)
+            subaddress.encode(to: &output)
+            form.encode(to: &output)
         }
     }
 
@@ -212,13 +212,13 @@ extension Dispatch: WireValue {
 }
 
 extension Envelope: WireValue {
-    public func write(to output: inout [UInt8]) {
-        sender.write(to: &output)
-        recipient.write(to: &output)
-        destination.write(to: &output)
-        dispatch.write(to: &output)
-        report.write(to: &output)
-        origin.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        sender.encode(to: &output)
+        recipient.encode(to: &output)
+        destination.encode(to: &output)
+        dispatch.encode(to: &output)
+        report.encode(to: &output)
+        origin.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {

@@ -138,30 +138,30 @@ extension ParentToChild: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .assignment(let assignment):
-            assignment.write(to: &output)
+            assignment.encode(to: &output)
         case .root, .spool, .begin:
             break
         case .socket(let socket):
-            socket.write(to: &output)
+            socket.encode(to: &output)
         case .peer(let role, let generation, let worker):
-            role.write(to: &output)
-            generation.write(to: &output)
-            worker.write(to: &output)
+            role.encode(to: &output)
+            generation.encode(to: &output)
+            worker.encode(to: &output)
         case .file(let purpose, let name):
-            purpose.write(to: &output)
-            name.write(to: &output)
+            purpose.encode(to: &output)
+            name.encode(to: &output)
         case .text(let file, let bytes):
-            file.write(to: &output)
-            bytes.write(to: &output)
+            file.encode(to: &output)
+            bytes.encode(to: &output)
         case .reload(let generation, let configuration):
-            generation.write(to: &output)
-            configuration.write(to: &output)
+            generation.encode(to: &output)
+            configuration.encode(to: &output)
         case .verbose(let isVerbose):
-            isVerbose.write(to: &output)
+            isVerbose.encode(to: &output)
         case .alive(let number):
-            number.write(to: &output)
+            number.encode(to: &output)
         case .drain(let seconds):
-            seconds.write(to: &output)
+            seconds.encode(to: &output)
         }
     }
 
@@ -208,13 +208,13 @@ extension ChildToParent: EdgeMessage {
         case .ready:
             break
         case .alive(let number):
-            number.write(to: &output)
+            number.encode(to: &output)
         case .fatal(let reason), .notice(let reason):
-            reason.write(to: &output)
+            reason.encode(to: &output)
         case .violated(let role, let worker, let what):
-            role.write(to: &output)
-            worker.write(to: &output)
-            what.write(to: &output)
+            role.encode(to: &output)
+            worker.encode(to: &output)
+            what.encode(to: &output)
         }
     }
 
@@ -231,18 +231,18 @@ extension ChildToParent: EdgeMessage {
 }
 
 extension Assignment: WireValue {
-    public func write(to output: inout [UInt8]) {
-        role.write(to: &output)
-        worker.write(to: &output)
-        generation.write(to: &output)
-        configuration.write(to: &output)
-        serverName.write(to: &output)
-        localAddresses.write(to: &output)
-        logsDebug.write(to: &output)
-        logsToStream.write(to: &output)
-        uid.write(to: &output)
-        gid.write(to: &output)
-        descriptorLimit.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        role.encode(to: &output)
+        worker.encode(to: &output)
+        generation.encode(to: &output)
+        configuration.encode(to: &output)
+        serverName.encode(to: &output)
+        localAddresses.encode(to: &output)
+        logsDebug.encode(to: &output)
+        logsToStream.encode(to: &output)
+        uid.encode(to: &output)
+        gid.encode(to: &output)
+        descriptorLimit.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -255,15 +255,15 @@ extension Assignment: WireValue {
 }
 
 extension ParentToChild.Socket: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .listen(let statement):
-            UInt8(1).write(to: &output)
-            statement.write(to: &output)
+            UInt8(1).encode(to: &output)
+            statement.encode(to: &output)
         case .submission:
-            UInt8(2).write(to: &output)
+            UInt8(2).encode(to: &output)
         case .control:
-            UInt8(3).write(to: &output)
+            UInt8(3).encode(to: &output)
         }
     }
 

@@ -84,14 +84,14 @@ extension DeliveryContent {
 }
 
 extension RecipientWork: WireValue {
-    public func write(to output: inout [UInt8]) {
-        id.write(to: &output)
-        sender.write(to: &output)
-        recipient.write(to: &output)
-        destination.write(to: &output)
-        dispatch.write(to: &output)
-        report.write(to: &output)
-        created.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        id.encode(to: &output)
+        sender.encode(to: &output)
+        recipient.encode(to: &output)
+        destination.encode(to: &output)
+        dispatch.encode(to: &output)
+        report.encode(to: &output)
+        created.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -103,12 +103,12 @@ extension RecipientWork: WireValue {
 }
 
 extension DeliveryRequest: WireValue {
-    public func write(to output: inout [UInt8]) {
-        message.write(to: &output)
-        request.write(to: &output)
-        size.write(to: &output)
-        content.write(to: &output)
-        recipients.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        message.encode(to: &output)
+        request.encode(to: &output)
+        size.encode(to: &output)
+        content.encode(to: &output)
+        recipients.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -119,16 +119,16 @@ extension DeliveryRequest: WireValue {
 }
 
 extension DeliveryContent: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .inline(let value):
-            UInt8(1).write(to: &output)
-            value.write(to: &output)
+            UInt8(1).encode(to: &output)
+            value.encode(to: &output)
         case .file(let prefix, let offset, let length):
-            UInt8(2).write(to: &output)
-            prefix.write(to: &output)
-            offset.write(to: &output)
-            length.write(to: &output)
+            UInt8(2).encode(to: &output)
+            prefix.encode(to: &output)
+            offset.encode(to: &output)
+            length.encode(to: &output)
         }
     }
 
@@ -167,11 +167,11 @@ extension QueueToDelivery: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .deliver(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .recorded(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .cancel(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         }
     }
 
@@ -201,10 +201,10 @@ extension DeliveryToQueue: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .inFlight(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .outcome(let value0, let value1):
-            value0.write(to: &output)
-            value1.write(to: &output)
+            value0.encode(to: &output)
+            value1.encode(to: &output)
         }
     }
 

@@ -35,10 +35,10 @@ extension RelayToLookup: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .heloName(let action, let source):
-            action.write(to: &output)
-            source.write(to: &output)
+            action.encode(to: &output)
+            source.encode(to: &output)
         case .source(let action):
-            action.write(to: &output)
+            action.encode(to: &output)
         }
     }
 
@@ -69,9 +69,9 @@ extension LookupToRelay: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .heloName(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .source(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .temporaryFailure: break
         }
     }

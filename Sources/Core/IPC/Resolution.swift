@@ -71,11 +71,11 @@ extension ToResolver: EdgeMessage {
 
     public func writePayload(to output: inout [UInt8]) {
         switch self {
-        case .name(let address): address.write(to: &output)
-        case .addresses(let domain): domain.write(to: &output)
+        case .name(let address): address.encode(to: &output)
+        case .addresses(let domain): domain.encode(to: &output)
         case .route(let domain, let isHost):
-            domain.write(to: &output)
-            isHost.write(to: &output)
+            domain.encode(to: &output)
+            isHost.encode(to: &output)
         }
     }
 
@@ -106,9 +106,9 @@ extension FromResolver: EdgeMessage {
 
     public func writePayload(to output: inout [UInt8]) {
         switch self {
-        case .name(let name): name.write(to: &output)
-        case .addresses(let answer): answer.write(to: &output)
-        case .route(let answer): answer.write(to: &output)
+        case .name(let name): name.encode(to: &output)
+        case .addresses(let answer): answer.encode(to: &output)
+        case .route(let answer): answer.encode(to: &output)
         }
     }
 
@@ -123,14 +123,14 @@ extension FromResolver: EdgeMessage {
 }
 
 extension ClientName: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .found(let name, let isConfirmed):
-            UInt8(1).write(to: &output)
-            name.write(to: &output)
-            isConfirmed.write(to: &output)
-        case .absent: UInt8(2).write(to: &output)
-        case .temporaryFailure: UInt8(3).write(to: &output)
+            UInt8(1).encode(to: &output)
+            name.encode(to: &output)
+            isConfirmed.encode(to: &output)
+        case .absent: UInt8(2).encode(to: &output)
+        case .temporaryFailure: UInt8(3).encode(to: &output)
         }
     }
 
@@ -145,13 +145,13 @@ extension ClientName: WireValue {
 }
 
 extension AddressAnswer: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .found(let addresses):
-            UInt8(1).write(to: &output)
-            addresses.write(to: &output)
-        case .absent: UInt8(2).write(to: &output)
-        case .temporaryFailure: UInt8(3).write(to: &output)
+            UInt8(1).encode(to: &output)
+            addresses.encode(to: &output)
+        case .absent: UInt8(2).encode(to: &output)
+        case .temporaryFailure: UInt8(3).encode(to: &output)
         }
     }
 
@@ -166,11 +166,11 @@ extension AddressAnswer: WireValue {
 }
 
 extension RouteTarget: WireValue {
-    public func write(to output: inout [UInt8]) {
-        name.write(to: &output)
-        preference.write(to: &output)
-        addresses.write(to: &output)
-        isSecure.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        name.encode(to: &output)
+        preference.encode(to: &output)
+        addresses.encode(to: &output)
+        isSecure.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -181,19 +181,19 @@ extension RouteTarget: WireValue {
 }
 
 extension RouteAnswer: WireValue {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         switch self {
         case .found(let targets, let isSecure, let lifetime):
-            UInt8(1).write(to: &output)
-            targets.write(to: &output)
-            isSecure.write(to: &output)
-            lifetime.write(to: &output)
+            UInt8(1).encode(to: &output)
+            targets.encode(to: &output)
+            isSecure.encode(to: &output)
+            lifetime.encode(to: &output)
         case .failed(let reply):
-            UInt8(2).write(to: &output)
-            reply.write(to: &output)
+            UInt8(2).encode(to: &output)
+            reply.encode(to: &output)
         case .deferred(let reply):
-            UInt8(3).write(to: &output)
-            reply.write(to: &output)
+            UInt8(3).encode(to: &output)
+            reply.encode(to: &output)
         }
     }
 

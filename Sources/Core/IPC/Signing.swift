@@ -44,10 +44,10 @@ extension ToKeys: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .sign(let key, let purpose, let algorithm, let value3):
-            key.write(to: &output)
-            purpose.write(to: &output)
-            algorithm.write(to: &output)
-            value3.write(to: &output)
+            key.encode(to: &output)
+            purpose.encode(to: &output)
+            algorithm.encode(to: &output)
+            value3.encode(to: &output)
         }
     }
 
@@ -77,9 +77,9 @@ extension FromKeys: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .signature(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         case .refused(let value):
-            value.write(to: &output)
+            value.encode(to: &output)
         }
     }
 

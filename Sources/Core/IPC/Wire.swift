@@ -16,7 +16,7 @@ public enum WireError: Error, Hashable, Sendable {
 
 /// A value that has a place in a frame: integers little-endian, texts and lists length-prefixed, an optional as a byte 0 or 1.
 public protocol WireValue {
-    func write(to output: inout [UInt8])
+    func encode(to output: inout [UInt8])
     init(from reader: inout WireReader) throws(WireError)
 }
 
@@ -67,7 +67,7 @@ public struct WireReader {
 }
 
 extension WireValue where Self: FixedWidthInteger {
-    public func write(to output: inout [UInt8]) {
+    public func encode(to output: inout [UInt8]) {
         for offset in 0..<(Self.bitWidth / 8) { output.append(UInt8(truncatingIfNeeded: self >> Self(offset * 8))) }
     }
 
@@ -81,7 +81,7 @@ extension UInt64: WireValue {}
 extension Int64: WireValue {}
 
 extension Bool: WireValue {
-    public func write(to output: inout [UInt8]) { output.append(self ? 1 : 0) }
+    public func encode(to output: inout [UInt8]) { output.append(self ? 1 : 0) }
 
     public init(from reader: inout WireReader) throws(WireError) {
         switch try reader.integer(UInt8.self) {
@@ -93,8 +93,8 @@ extension Bool: WireValue {
 }
 
 extension String: WireValue {
-    public func write(to output: inout [UInt8]) {
-        UInt32(utf8.count).write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        UInt32(utf8.count).encode(to: &output)
         output.append(contentsOf: utf8)
     }
 
@@ -107,12 +107,12 @@ extension String: WireValue {
 }
 
 extension Array: WireValue where Element: WireValue {
-    public func write(to output: inout [UInt8]) {
-        UInt32(count).write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        UInt32(count).encode(to: &output)
         if let bytes = self as? [UInt8] {
             output.append(contentsOf: bytes)
         } else {
-            for element in self { element.write(to: &output) }
+            for element in self { element.encode(to: &output) }
         }
     }
 
@@ -130,9 +130,9 @@ extension Array: WireValue where Element: WireValue {
 }
 
 extension Optional: WireValue where Wrapped: WireValue {
-    public func write(to output: inout [UInt8]) {
-        (self != nil).write(to: &output)
-        self?.write(to: &output)
+    public func encode(to output: inout [UInt8]) {
+        (self != nil).encode(to: &output)
+        self?.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -141,7 +141,7 @@ extension Optional: WireValue where Wrapped: WireValue {
 }
 
 extension RawRepresentable where RawValue: WireValue, Self: WireValue {
-    public func write(to output: inout [UInt8]) { rawValue.write(to: &output) }
+    public func encode(to output: inout [UInt8]) { rawValue.encode(to: &output) }
 
     public init(from reader: inout WireReader) throws(WireError) {
         guard let value = Self(rawValue: try reader.value()) else { throw .valueOutOfRange }

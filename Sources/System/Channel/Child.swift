@@ -2,7 +2,7 @@
 
 import Glibc
 public import IPC
-public import Launch
+import Launch
 public import Posix
 import Reactor
 
@@ -50,7 +50,7 @@ public final class Child {
             guard child.assignment.role == role else { child.leave(because: "assigned to another role") }
             do {
                 SystemClock.prepare()
-                try child.confine()
+                try child.enterSandbox()
                 try await begin(child)
             } catch {
                 child.leave(because: "\(error)")
@@ -68,13 +68,13 @@ public final class Child {
         assignment.worker == 0 ? assignment.role.name : "\(assignment.role.name).\(assignment.worker)"
     }
 
-    private func confine() throws(LaunchError) {
-        let identity = zip(assignment.uid, assignment.gid)
-        let root = grants.takeRoot()
-        let report = try Confinement.enter(
-            role: assignment.role, identity: identity.map { Identity(uid: $0.0, gid: $0.1) },
-            root: root, descriptorLimit: assignment.descriptorLimit)
-        for line in report.notices { parent.send(.notice(line)) }
+    private func enterSandbox() throws(LaunchError) {
+        let identity: Identity? =
+            if let uid = assignment.uid, let gid = assignment.gid { Identity(uid: uid, gid: gid) } else { nil }
+        let report = try confine(
+            SandboxProfile.profile(for: assignment.role), as: identity, in: try grants.rootDirectory(),
+            descriptors: assignment.descriptorLimit)
+        for shortcoming in report.shortcomings { parent.send(.notice("\(shortcoming)")) }
     }
 
     /// Says that this child serves, and hears of peers from now on.
@@ -151,7 +151,16 @@ public final class Child {
         public internal(set) var spool: Held?
         var root: Held?
 
-        mutating func takeRoot() -> FileDescriptor? { root?.take() }
+        /// The empty directory; for Queue the spool, of which it keeps another descriptor.
+        func rootDirectory() throws(LaunchError) -> RootDirectory? {
+            if let descriptor = root?.take() { return RootDirectory(descriptor: descriptor) }
+            guard let spool else { return nil }
+            do {
+                return RootDirectory(descriptor: try spool.duplicate())
+            } catch {
+                throw .step(.root, error)
+            }
+        }
     }
 
     /// Gathers what Parent says until it says `begin`.
@@ -181,11 +190,11 @@ public final class Child {
             switch message {
             case .assignment(let told):
                 assignment = told
-                logDescriptor = descriptor.map(Held.init)
+                logDescriptor = held(descriptor)
             case .root:
-                grants.root = descriptor.map(Held.init)
+                grants.root = held(descriptor)
             case .spool:
-                grants.spool = descriptor.map(Held.init)
+                grants.spool = held(descriptor)
             case .socket(let socket):
                 if let descriptor { grants.sockets.append((socket, Held(descriptor))) }
             case .peer(let role, let generation, let worker):
@@ -233,9 +242,14 @@ public final class Held {
         let taken = descriptor.take()
         return taken
     }
+
+    func duplicate() throws(SystemError) -> FileDescriptor {
+        guard let number = descriptor?.number else { throw SystemError("dup", EBADF) }
+        return try FileDescriptor.duplicate(number)
+    }
 }
 
-private func zip(_ uid: UInt32?, _ gid: UInt32?) -> (UInt32, UInt32)? {
-    guard let uid, let gid else { return nil }
-    return (uid, gid)
+private func held(_ descriptor: consuming FileDescriptor?) -> Held? {
+    guard let descriptor else { return nil }
+    return Held(descriptor)
 }

@@ -21,7 +21,10 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
 
     /// A second descriptor of the same open file, close-on-exec.
-    public func duplicate() throws(SystemError) -> FileDescriptor {
+    public func duplicate() throws(SystemError) -> FileDescriptor { try Self.duplicate(number) }
+
+    /// A second descriptor of the file that `number`, which somebody else owns, has open.
+    public static func duplicate(_ number: Int32) throws(SystemError) -> FileDescriptor {
         FileDescriptor(owning: try SystemError.check("fcntl", martlet_duplicate(number, 4)))
     }
 

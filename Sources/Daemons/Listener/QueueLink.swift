@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import IPC
+import Mail
+import Reactor
+
+/// The edge to Queue with what belongs to it: ids for transactions, and how much content may be on its way.
+final class QueueLink {
+    // Ids are asked for anew when so few are left that a burst could use them up before the answer.
+    private static let fewIDs = 64
+    private static let patienceMilliseconds: UInt64 = 10_000
+
+    private(set) var peer: Peer<QueueToListener, ListenerToQueue>?
+    private var ids: [MessageID] = []
+    private var hasAsked = false
+    private var waiting: [UnsafeContinuation<Void, Never>] = []
+    private var transfers: [MessageID: Transfer] = [:]
+    private let timer = Timer()
+
+    private struct Transfer {
+        var allowance: UInt64
+        var waiting: UnsafeContinuation<Void, Never>?
+    }
+
+    func set(_ peer: Peer<QueueToListener, ListenerToQueue>) {
+        self.peer?.close()
+        forget()
+        self.peer = peer
+        hasAsked = true
+        peer.send(.wantIDs)
+    }
+
+    func clear() {
+        peer = nil
+        forget()
+    }
+
+    func add(_ new: [MessageID]) {
+        hasAsked = false
+        ids += new
+        wake()
+    }
+
+    /// An id for a new transaction.
+    func takeID() async throws(PeerError) -> MessageID {
+        if ids.isEmpty {
+            askForIDs()
+            timer.start(afterMilliseconds: Self.patienceMilliseconds) { [weak self] in self?.wake() }
+            await withUnsafeContinuation { waiting.append($0) }
+        }
+        guard let id = ids.popLast() else { throw .gone }
+        if ids.count < Self.fewIDs { askForIDs() }
+        return id
+    }
+
+    private func askForIDs() {
+        guard !hasAsked, let peer else { return }
+        hasAsked = true
+        peer.send(.wantIDs)
+    }
+
+    /// Sends content of a transaction, waiting while too much of it is on its way.
+    func send(_ bytes: [UInt8], of message: MessageID) async throws(PeerError) {
+        guard !bytes.isEmpty else { return }
+        guard let peer else { throw .gone }
+        let allowance = transfers[message]?.allowance ?? QueueToListener.initialCredit
+        if allowance == 0 {
+            await withUnsafeContinuation { transfers[message]?.waiting = $0 }
+            guard self.peer === peer, transfers[message] != nil else { throw .gone }
+        }
+        // One piece may overdraw the allowance; it is bounded by the size of a buffer.
+        let left = transfers[message]?.allowance ?? QueueToListener.initialCredit
+        let used = UInt64(bytes.count)
+        transfers[message] = Transfer(allowance: left > used ? left - used : 0, waiting: nil)
+        peer.send(.content(message, bytes))
+    }
+
+    func credit(_ message: MessageID, _ bytes: UInt64) {
+        guard var transfer = transfers[message] else { return }
+        transfer.allowance += bytes
+        let continuation = transfer.waiting
+        transfer.waiting = nil
+        transfers[message] = transfer
+        continuation?.resume()
+    }
+
+    func commit(_ request: CommitRequest) async throws(PeerError) -> Reply? {
+        guard let peer else { throw .gone }
+        transfers[request.message] = nil
+        switch try await peer.request(.commit(request), timeoutMilliseconds: 120_000) {
+        case .committed: return nil
+        case .refused(let reply): return reply
+        case .ids, .credit, .inject:
+            peer.close()
+            throw .gone
+        }
+    }
+
+    func rollback(_ message: MessageID) {
+        transfers[message] = nil
+        peer?.send(.rollback(message))
+    }
+
+    private func forget() {
+        ids = []
+        hasAsked = false
+        let gone = transfers
+        transfers = [:]
+        for transfer in gone.values { transfer.waiting?.resume() }
+    }
+
+    private func wake() {
+        timer.stop()
+        let continuations = waiting
+        waiting = []
+        for continuation in continuations { continuation.resume() }
+    }
+}

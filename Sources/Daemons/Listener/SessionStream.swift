@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Glibc
+import Mail
+import Posix
+import Reactor
+
+/// Where a session's bytes come from and its replies go to.
+protocol SessionStream: AnyObject {
+    /// Bytes that have come and were not consumed.
+    var available: Int { get }
+    func withInput<Result>(_ body: (Span<UInt8>) -> Result) -> Result
+    func consume(_ count: Int)
+    func read() async throws(ConnectionError)
+    func write(_ reply: Reply)
+    /// Waits when the client does not take its replies.
+    func room() async throws(ConnectionError)
+    /// Sends what is left and ends.
+    func finish() async
+    /// Ends a wait of the session, which then sees the end.
+    func interrupt()
+}
+
+/// A client's connection.
+final class NetworkStream: SessionStream {
+    // How long, and for how many bytes, a client may go on talking after the last reply: closing with unread input
+    // would reset the connection, and the reply might never be read.
+    private static let lingerMilliseconds: UInt64 = 2_000
+    private static let lingerBytes = 1 << 20
+
+    private let connection: Connection
+
+    init(_ connection: Connection) { self.connection = connection }
+
+    var available: Int { connection.available }
+    func withInput<Result>(_ body: (Span<UInt8>) -> Result) -> Result { connection.withInput(body) }
+    func consume(_ count: Int) { connection.consume(count) }
+
+    func read() async throws(ConnectionError) {
+        try await connection.read(timeoutMilliseconds: ListenerProcess.idleMilliseconds)
+    }
+
+    func write(_ reply: Reply) { connection.write { reply.write(to: &$0) } }
+
+    func room() async throws(ConnectionError) {
+        try await connection.room(timeoutMilliseconds: ListenerProcess.idleMilliseconds)
+    }
+
+    func finish() async {
+        var left = Self.lingerBytes
+        do {
+            try await connection.drain(timeoutMilliseconds: Self.lingerMilliseconds)
+            shutdown(connection.number, Int32(SHUT_WR))
+            while left > 0 {
+                left -= max(1, connection.available)
+                connection.consume(connection.available)
+                try await connection.read(timeoutMilliseconds: Self.lingerMilliseconds)
+            }
+        } catch {
+            // The client has gone, which is what this waits for.
+        }
+        connection.close()
+    }
+
+    func interrupt() { connection.close() }
+}

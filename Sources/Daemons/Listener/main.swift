@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import IPC
+
+Child.run(as: [.listener]) { child in
+    try ListenerProcess(child).begin()
+}
