@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Channel
 import IPC
 import Mail
 import Reactor

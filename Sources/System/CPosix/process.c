@@ -110,6 +110,8 @@ int martlet_bind_to_parent(pid_t expected_parent) {
     return 0;
 }
 
+int martlet_outlive_parent(void) { return prctl(PR_SET_PDEATHSIG, 0); }
+
 int martlet_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 
 int martlet_drop_bounding_set(void) {
@@ -122,7 +124,7 @@ int martlet_drop_bounding_set(void) {
 int martlet_set_ids(uid_t uid, gid_t gid) {
     if (setgroups(0, NULL) != 0) return -1;
     if (setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0) return -1;
-    if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
+    if ((uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) || (gid != 0 && (setgid(0) == 0 || setegid(0) == 0))) {
         errno = EPERM;
         return -1;
     }

@@ -194,7 +194,9 @@ public final class Connection {
         while unsent > 0 {
             let count = output.withUnsafeBytes { buffer in
                 FileDescriptor.retrying {
-                    Glibc.send(number, buffer.baseAddress.map { $0 + outputStart }, buffer.count - outputStart, Int32(MSG_NOSIGNAL))
+                    Glibc.send(
+                        number, buffer.baseAddress.map { $0 + outputStart }, buffer.count - outputStart,
+                        Int32(MSG_NOSIGNAL))
                 }
             }
             if count < 0 {

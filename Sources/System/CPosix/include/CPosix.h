@@ -62,6 +62,8 @@ pid_t martlet_spawn(const struct martlet_child *child);
 void martlet_close_from(int first);
 /* Parent-death signal KILL and not dumpable; -1 when the parent has already gone. */
 int martlet_bind_to_parent(pid_t expected_parent);
+/* Takes the parent-death signal back: for the server that goes into the background. */
+int martlet_outlive_parent(void);
 int martlet_set_no_new_privileges(void);
 int martlet_drop_bounding_set(void);
 int martlet_set_ids(uid_t uid, gid_t gid);
@@ -93,5 +95,10 @@ int martlet_landlock_restrict(const struct martlet_landlock_path *paths, size_t 
 /* ---- sums ---- */
 
 uint32_t martlet_crc32c(uint32_t seed, const void *bytes, size_t count);
+
+/* ---- spool ---- */
+
+/* A counter that one thread raises and another waits for; not blocking, close-on-exec. -1 and errno. */
+int martlet_event_descriptor(void);
 
 #endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: ISC
+
+public import Bytes
+
+/// A limit by the name that the configuration gives it.
+protocol NamedLimits: Hashable {
+    associatedtype Name: RawRepresentable<String>, CaseIterable, Hashable
+
+    init()
+    subscript(name: Name) -> Int { get set }
+}
+
+/// What one SMTP client may do.
+public struct SMTPSettings: Hashable, Sendable, NamedLimits {
+    public enum Name: String, CaseIterable, Hashable, Sendable {
+        case mailsPerSession = "max-mails"
+        case recipientsPerMail = "max-rcpt"
+    }
+
+    public var mailsPerSession = 100
+    public var recipientsPerMail = 1000
+    public var largestMessage = ByteCount.mebibytes(35)
+    public var ciphers: String?
+    /// Between a user and a tag that the user may choose; one visible ASCII character.
+    public var subAddressDelimiter = UInt8(ascii: "+")
+
+    public init() {}
+
+    public subscript(name: Name) -> Int {
+        get {
+            switch name {
+            case .mailsPerSession: mailsPerSession
+            case .recipientsPerMail: recipientsPerMail
+            }
+        }
+        set {
+            switch name {
+            case .mailsPerSession: mailsPerSession = newValue
+            case .recipientsPerMail: recipientsPerMail = newValue
+            }
+        }
+    }
+}
+
+/// How much the scheduler hands out.
+public struct SchedulerLimits: Hashable, Sendable, NamedLimits {
+    public enum Name: String, CaseIterable, Hashable, Sendable {
+        case inFlight = "max-inflight"
+        case schedule = "max-schedule"
+        case envelopeBatch = "max-evp-batch-size"
+        case messageBatch = "max-msg-batch-size"
+    }
+
+    public var inFlight = 5000
+    public var schedule = 10
+    public var envelopeBatch = 256
+    public var messageBatch = 1024
+
+    public init() {}
+
+    public subscript(name: Name) -> Int {
+        get {
+            switch name {
+            case .inFlight: inFlight
+            case .schedule: schedule
+            case .envelopeBatch: envelopeBatch
+            case .messageBatch: messageBatch
+            }
+        }
+        set {
+            switch name {
+            case .inFlight: inFlight = newValue
+            case .schedule: schedule = newValue
+            case .envelopeBatch: envelopeBatch = newValue
+            case .messageBatch: messageBatch = newValue
+            }
+        }
+    }
+}
+
+/// How many local deliveries run, and how many tasks wait for them (`mda limit`).
+public struct LocalLimits: Hashable, Sendable, NamedLimits {
+    public enum Name: String, CaseIterable, Hashable, Sendable {
+        case sessions = "max-session"
+        case sessionsPerUser = "max-session-per-user"
+        case taskHighWater = "task-hiwat"
+        case taskLowWater = "task-lowat"
+        case taskRelease = "task-release"
+    }
+
+    public var sessions = 50
+    public var sessionsPerUser = 7
+    public var taskHighWater = 50
+    public var taskLowWater = 30
+    public var taskRelease = 10
+
+    public init() {}
+
+    public subscript(name: Name) -> Int {
+        get {
+            switch name {
+            case .sessions: sessions
+            case .sessionsPerUser: sessionsPerUser
+            case .taskHighWater: taskHighWater
+            case .taskLowWater: taskLowWater
+            case .taskRelease: taskRelease
+            }
+        }
+        set {
+            switch name {
+            case .sessions: sessions = newValue
+            case .sessionsPerUser: sessionsPerUser = newValue
+            case .taskHighWater: taskHighWater = newValue
+            case .taskLowWater: taskLowWater = newValue
+            case .taskRelease: taskRelease = newValue
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+
+extension Parser {
+    // action = "action" STR ( local | relay ) [ "ttl" DELAY ]
+    mutating func parseAction(_ location: SourceLocation) throws(Failure) {
+        let name = try string("an action's name")
+        guard configuration.action(named: name.text) == nil else {
+            throw Failure(
+                message: "dispatcher already declared with that name: \(name.text)", location: name.location)
+        }
+        let kind: ActionDefinition.Kind =
+            if take(.relay) { .relay(try relayOptions()) } else { .local(try localOptions(try method())) }
+        var action = ActionDefinition(name: name.text, kind: kind, location: location)
+        if take(.ttl) { action.lifetime = try delay("ttl") }
+        configuration.actions.append(action)
+    }
+
+    // method = "mbox" | "maildir" [ STR ] [ "junk" ] | "lmtp" STR [ "rcpt-to" ] | "mda" STR
+    //        | "forward-only" | "expand-only"
+    private mutating func method() throws(Failure) -> LocalAction.Method {
+        let location = peek().location
+        if take(.mbox) { return .mbox }
+        if take(.forwardOnly) { return .forwardOnly }
+        if take(.expandOnly) { return .expandOnly }
+        if take(.maildir) {
+            let path = takeString()?.text
+            return .maildir(path: path, take(.junk) ? .used : .unused)
+        }
+        if take(.lmtp) {
+            use(.deliveryLMTP, at: location)
+            let destination = try string("a host and port or a socket's path").text
+            return .lmtp(destination: destination, take(.rcptTo) ? .address : .user)
+        }
+        if take(.mda) {
+            use(.deliveryCommand, at: location)
+            let command = try string("a command")
+            try checkCommand(command)
+            return .command(command.text)
+        }
+        throw unexpected("relay or a way of delivery")
+    }
+
+    // localopt = "user" STR | "alias" tables | "virtual" tables | "userbase" tables | "wrapper" STR
+    private mutating func localOptions(_ method: LocalAction.Method) throws(Failure) -> LocalAction {
+        var local = LocalAction(method)
+        var given: Set<Keyword> = []
+        while let option = try takeOption(among: [.user, .alias, .virtual, .userbase, .wrapper], &given) {
+            switch option.keyword {
+            case .user:
+                switch method {
+                case .mbox, .forwardOnly, .expandOnly:
+                    throw Failure(message: "user may not be specified for this dispatcher", location: option.location)
+                case .maildir, .lmtp, .command:
+                    local.user = try string("a user").text
+                }
+            case .alias:
+                guard local.expansion == .none else { throw exclusive("alias", "virtual", option.location) }
+                local.expansion = .aliases(try table(for: .alias))
+            case .virtual:
+                guard local.expansion == .none else { throw exclusive("virtual", "alias", option.location) }
+                local.expansion = .virtual(try table(for: .virtual))
+            case .userbase:
+                local.userbase = try table(for: .userbase)
+            default:
+                use(.actionWrapper, at: option.location)
+                let name = try string("a wrapper's name")
+                guard
+                    options.completeness == .partial || configuration.wrappers.contains(where: { $0.name == name.text })
+                else { throw Failure(message: "no mda wrapper with that name: \(name.text)", location: name.location) }
+                local.wrapper = name.text
+            }
+        }
+        return local
+    }
+
+    // relay = "relay" { relayopt }
+    private mutating func relayOptions() throws(Failure) -> RelayAction {
+        let known: [Keyword] = [
+            .helo, .heloSrc, .pki, .ca, .ciphers, .protocols, .src, .mailFrom, .backup, .host, .domain, .tls, .auth,
+            .srs, .filter,
+        ]
+        var relay = RelayAction()
+        var given: Set<Keyword> = []
+        while let option = try takeOption(among: known, &given) {
+            try parseRelayOption(option.keyword, option.location, &relay)
+        }
+        return relay
+    }
+
+    private mutating func parseRelayOption(
+        _ keyword: Keyword, _ location: SourceLocation, _ relay: inout RelayAction
+    ) throws(Failure) {
+        switch keyword {
+        case .helo: relay.helo = try string("a host name").text
+        case .heloSrc:
+            use(.relayHeloSource, at: location)
+            relay.heloSource = try table(for: .heloSource)
+        case .pki:
+            use(.relayPKI, at: location)
+            relay.pki = try keyReference().text
+        case .ca:
+            use(.relayCA, at: location)
+            relay.ca = try keyReference().text
+        case .ciphers:
+            use(.relayCiphers, at: location)
+            relay.ciphers = try string("a list of ciphers").text
+        case .protocols:
+            use(.relayProtocols, at: location)
+            relay.protocols = try string("a list of protocols").text
+        case .src:
+            use(.relaySource, at: location)
+            relay.source = try table(for: .source)
+        case .mailFrom: relay.mailFrom = try string("an address").text
+        case .tls:
+            use(.relayTLS, at: location)
+            relay.encryption = take(.noVerify) ? .requiredUnverified : .required
+        case .srs:
+            use(.relaySRS, at: location)
+            guard options.completeness == .partial || configuration.srs.key != nil else {
+                throw Failure(
+                    message: "an srs key is required for srs to be specified in an action", location: location)
+            }
+            relay.senderRewriting = .srs
+        case .filter:
+            use(.relayFilter, at: location)
+            relay.filter = try filterReference()
+        default: try parseDestinationOption(keyword, location, &relay)
+        }
+    }
+
+    // "backup" [ "mx" STR ] | "host" tables | "domain" tables | "auth" tables
+    private mutating func parseDestinationOption(
+        _ keyword: Keyword, _ location: SourceLocation, _ relay: inout RelayAction
+    ) throws(Failure) {
+        switch keyword {
+        case .backup:
+            use(.relayBackup, at: location)
+            try checkDestination("backup", relay, location)
+            relay.destination = .backup(exchanger: take(.mx) ? try string("a host name").text : nil)
+        case .host:
+            try checkDestination("host", relay, location)
+            let tableLocation = peek().location
+            let reference = try table(for: .host)
+            try checkHosts(list(of: reference) ?? [], tableLocation)
+            relay.destination = .host(reference)
+        case .domain:
+            use(.relayDomain, at: location)
+            try checkDestination("domain", relay, location)
+            relay.destination = .domain(try table(for: .domain))
+        default:
+            use(.relayAuthentication, at: location)
+            switch relay.destination {
+            case .host, .domain: relay.credentials = try table(for: .credentials)
+            case .mailExchangers, .backup:
+                throw Failure(message: "auth may not be specified without host or domain", location: location)
+            }
+        }
+    }
+
+    private func checkDestination(
+        _ name: String, _ relay: RelayAction, _ location: SourceLocation
+    ) throws(Failure) {
+        switch relay.destination {
+        case .mailExchangers: break
+        case .backup: throw exclusive(name, "backup", location)
+        case .host: throw exclusive(name, "host", location)
+        case .domain: throw exclusive(name, "domain", location)
+        }
+    }
+
+    private mutating func checkHosts(_ hosts: [String], _ location: SourceLocation) throws(Failure) {
+        for text in hosts {
+            guard let url = RelayURL(text) else {
+                throw Failure(message: "invalid relay host: \(VisibleText(text))", location: location)
+            }
+            switch url.scheme {
+            case .smtps: use(.relaySchemeSMTPS, at: location)
+            case .smtpTLS: use(.relaySchemeSTARTTLS, at: location)
+            case .smtp, .smtpPlain, .lmtp: break
+            }
+            if url.label != nil { use(.relayLabel, at: location) }
+        }
+    }
+
+    private func exclusive(_ name: String, _ other: String, _ location: SourceLocation) -> Failure {
+        Failure(message: "\(name) may not be specified together with \(other)", location: location)
+    }
+
+    /// The next option, which may be given once.
+    private mutating func takeOption(
+        among known: [Keyword], _ given: inout Set<Keyword>
+    ) throws(Failure) -> (keyword: Keyword, location: SourceLocation)? {
+        let token = peek()
+        guard case .keyword(let keyword) = token.kind, known.contains(keyword) else {
+            switch token.kind {
+            case .newline, .keyword(.ttl): return nil
+            case .string, .keyword, .number, .punctuation, .arrow, .endOfFile, .failure:
+                throw unexpected("an option or end of line")
+            }
+        }
+        guard given.insert(keyword).inserted else {
+            throw Failure(
+                message: "\(keyword.rawValue) already specified for this dispatcher", location: token.location)
+        }
+        return (keyword, take().location)
+    }
+
+    /// A command for a shell: what is put in for `%{...}` must always be made harmless, so `raw` is refused.
+    func checkCommand(_ command: Word) throws(Failure) {
+        for part in command.text.split(separator: "%{", omittingEmptySubsequences: false).dropFirst() {
+            guard let end = part.firstIndex(of: "}"), let colon = part[..<end].lastIndex(of: ":") else { continue }
+            let modifiers = part[part.index(after: colon)..<end].split(separator: "|")
+            if modifiers.contains(where: { $0 == "raw" }) {
+                throw Failure(message: "the modifier raw may not be used in a command", location: command.location)
+            }
+        }
+    }
+}

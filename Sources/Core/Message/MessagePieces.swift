@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: ISC
+
+/// A part of a message as it will be stored and sent: bytes of ours, or a range of the content as it came.
+public enum Piece: Hashable, Sendable {
+    case bytes([UInt8])
+    case range(Range<Int>)
+}
+
+/// Fields that a submitted message gets where it has none (RFC 6409 section 8).
+public struct MissingFields: Hashable, Sendable {
+    public var date: MailDate
+    /// With its angle brackets.
+    public var messageID: String
+
+    public init(date: MailDate, messageID: String) {
+        self.date = date
+        self.messageID = messageID
+    }
+}
+
+/// Lists what a message is made of: our trace field, fields that were missing, and the content without its Bcc fields.
+public enum MessagePieces {
+    /// The pieces in order, none empty. `contentCount` is the length of the scanned content in bytes; `missing` is
+    /// given where absent fields are to be added.
+    public static func list(
+        _ findings: HeaderFindings, contentCount: Int, trace: [UInt8], missing: MissingFields? = nil
+    ) -> [Piece] {
+        var added = trace
+        if let missing {
+            if !findings.hasDate { added.append(contentsOf: "Date: \(missing.date)\r\n".utf8) }
+            if !findings.hasMessageID { added.append(contentsOf: "Message-ID: \(missing.messageID)\r\n".utf8) }
+        }
+        var pieces: [Piece] = added.isEmpty ? [] : [.bytes(added)]
+        var start = 0
+        for range in findings.bccRanges {
+            if range.lowerBound > start { pieces.append(.range(start..<range.lowerBound)) }
+            start = max(start, range.upperBound)
+        }
+        if contentCount > start { pieces.append(.range(start..<contentCount)) }
+        // RFC 5322 section 3.5: only the empty line tells a body, so it stands also where there is none.
+        if findings.bodyStart == nil, findings.fault == nil {
+            let isCut = findings.isUnterminated && findings.bccRanges.last?.upperBound != contentCount
+            pieces.append(.bytes(Array((isCut ? "\r\n\r\n" : "\r\n").utf8)))
+        }
+        return pieces
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: ISC
+
+public import Configuration
+public import Mail
+
+/// What the rules look at: a transaction and one address that its mail shall go to.
+public struct MatchSubject: Hashable, Sendable {
+    public var origin: Origin
+    /// Whether the session was under TLS when the transaction began.
+    public var isEncrypted: Bool
+    public var sender: ReversePath
+    /// The address as expanded so far.
+    public var destination: Mailbox
+
+    public init(origin: Origin, isEncrypted: Bool, sender: ReversePath, destination: Mailbox) {
+        self.origin = origin
+        self.isEncrypted = isEncrypted
+        self.sender = sender
+        self.destination = destination
+    }
+
+    /// A session that gave a password, or came by the socket of this host.
+    var isAuthenticated: Bool { origin.user != nil || origin.address == nil }
+}
+
+/// The `match` rules, asked in the order written; the first whose every test holds decides.
+public struct Ruleset: Sendable {
+    public enum Decision: Hashable, Sendable {
+        /// `rule` counts from 0.
+        case action(String, rule: Int)
+        case reject(rule: Int)
+        case noMatch
+        /// A table could not be asked: a later rule must not decide what an earlier one might have.
+        case temporaryFailure
+    }
+
+    private let rules: [MatchRule]
+    private let builtIn: BuiltInTables
+
+    public init(_ rules: [MatchRule], builtIn: BuiltInTables) {
+        self.rules = rules
+        self.builtIn = builtIn
+    }
+
+    public func decide(_ subject: MatchSubject, tables: some TableLookups) async -> Decision {
+        let evaluation = RuleEvaluation(subject: subject, builtIn: builtIn, tables: tables)
+        for (index, rule) in rules.enumerated() {
+            do throws(TableFailure) {
+                guard try await evaluation.holds(rule) else { continue }
+            } catch {
+                return .temporaryFailure
+            }
+            switch rule.decision {
+            case .action(let name): return .action(name, rule: index)
+            case .reject: return .reject(rule: index)
+            }
+        }
+        return .noMatch
+    }
+}
+
+/// The tests of one rule against one subject, in the order tag, from, for, helo, auth, tls, mail-from, rcpt-to.
+private struct RuleEvaluation<Tables: TableLookups> {
+    let subject: MatchSubject
+    let builtIn: BuiltInTables
+    let tables: Tables
+
+    func holds(_ rule: MatchRule) async throws(TableFailure) -> Bool {
+        if let tag = rule.tag {
+            let isMatch = try await matches(subject.origin.tag ?? "", tag.test, .text)
+            guard isMatch == (tag.sense == .holds) else { return false }
+        }
+        guard try await holdsOrigin(rule.origin), try await holdsDestination(rule.destination) else { return false }
+        if let helo = rule.helo {
+            let isMatch = try await matches(subject.origin.greeting, helo.test, .domain)
+            guard isMatch == (helo.sense == .holds) else { return false }
+        }
+        if let authentication = rule.authentication {
+            let isMatch = try await holdsAuthentication(authentication.test)
+            guard isMatch == (authentication.sense == .holds) else { return false }
+        }
+        if let encryption = rule.encryption {
+            switch encryption.test {
+            case .encrypted: guard subject.isEncrypted == (encryption.sense == .holds) else { return false }
+            }
+        }
+        if let sender = rule.sender {
+            let isMatch = try await matches(subject.sender.mailbox?.tableKey ?? "@", sender.test, .mailbox)
+            guard isMatch == (sender.sense == .holds) else { return false }
+        }
+        if let recipient = rule.recipient {
+            let isMatch = try await matches(subject.destination.tableKey, recipient.test, .mailbox)
+            guard isMatch == (recipient.sense == .holds) else { return false }
+        }
+        return true
+    }
+
+    private func holdsOrigin(_ criterion: MatchRule.Criterion<MatchRule.Origin>) async throws(TableFailure) -> Bool {
+        let isMatch: Bool
+        switch criterion.test {
+        case .socket:
+            isMatch = client == BuiltInTables.local
+        case .local:
+            isMatch = try await matches(client, TablePattern(.builtIn(.localHost)), .networkAddress)
+        case .any:
+            isMatch = true
+        case .source(let pattern):
+            isMatch = try await matches(client, pattern, .networkAddress)
+        case .reverseName(let pattern):
+            let name = subject.origin.hostName
+            let isNamed = !name.isEmpty && name != "<unknown>"
+            if let pattern {
+                // Without a name the question cannot be asked, so not even its negation holds.
+                guard isNamed else { return false }
+                isMatch = try await matches(name, pattern, .domain)
+            } else {
+                isMatch = isNamed
+            }
+        }
+        return isMatch == (criterion.sense == .holds)
+    }
+
+    private func holdsDestination(
+        _ criterion: MatchRule.Criterion<MatchRule.Destination>
+    ) async throws(TableFailure) -> Bool {
+        let domain = subject.destination.domain.canonical
+        let isMatch =
+            switch criterion.test {
+            case .local: try await matches(domain, TablePattern(.builtIn(.localNames)), .domain)
+            case .any: true
+            case .domain(let pattern): try await matches(domain, pattern, .domain)
+            }
+        return isMatch == (criterion.sense == .holds)
+    }
+
+    private func holdsAuthentication(_ test: MatchRule.Authentication) async throws(TableFailure) -> Bool {
+        guard subject.isAuthenticated else { return false }
+        switch test {
+        case .anyUser:
+            return true
+        case .user(let pattern):
+            guard let user = subject.origin.user else { return false }
+            return try await matches(user, pattern, user.utf8.contains(UInt8(ascii: "@")) ? .mailbox : .text)
+        }
+    }
+
+    // The text by which tables know the client.
+    private var client: String {
+        guard !subject.origin.isInternal, let address = subject.origin.address else { return BuiltInTables.local }
+        return address.hostText
+    }
+
+    private func matches(
+        _ key: String, _ pattern: TablePattern, _ service: TableService
+    ) async throws(TableFailure) -> Bool {
+        let service: TableService =
+            switch pattern.syntax {
+            case .ordinary: service
+            case .regularExpression: .regularExpression
+            }
+        guard key.utf8.count <= TableContent.longestKey else { throw TableFailure() }
+        if case .builtIn(let table) = pattern.table, let content = builtIn[table] {
+            return content.contains(key, for: service)
+        }
+        return try await tables.contains(key, in: pattern.table.name, for: service)
+    }
+}
+
+extension Mailbox {
+    /// As tables know it: without quotes.
+    fileprivate var tableKey: String { "\(localPart.text)@\(domain.canonical)" }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: ISC
+
+/// What a table is asked for; it decides how keys are compared and what a value means.
+public enum TableService: String, CaseIterable, Hashable, Sendable {
+    case alias
+    case domain
+    case credentials
+    case authentication = "auth"
+    case networkAddress = "netaddr"
+    case user = "userinfo"
+    case source
+    case mailbox = "mailaddr"
+    case nameOfAddress = "addrname"
+    case senders = "mailaddrmap"
+    case relayHost = "relayhost"
+    case text = "string"
+    case regularExpression = "regex"
+}
+
+/// A table could not be asked; the same question may be answered later.
+public struct TableFailure: Error, Hashable, Sendable {
+    public init() {}
+}
+
+/// The tables of the configuration, in memory or in another process.
+public protocol TableLookups {
+    /// Whether the table `name` has a key that matches `key` in the way of `service`.
+    func contains(_ key: String, in name: String, for service: TableService) async throws(TableFailure) -> Bool
+    /// The value of the first key that matches; nil when none does.
+    func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String?
+}

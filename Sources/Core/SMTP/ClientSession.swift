@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: ISC
+
+public import Bytes
+public import Mail
+
+/// One connection to a next hop, as a value: what has been said, what is awaited and what to do next.
+///
+/// States: the greeting, EHLO (or HELO where EHLO is unknown), then idle. From idle a transaction runs to its
+/// outcomes and back to idle, STARTTLS leads to a second EHLO, `quit` to the end. A transaction that the server still
+/// remembers is dropped by a RSET before the next one, in the same write where PIPELINING allows it. Every recipient
+/// gets an outcome exactly once, whatever happens: what is not decided when the connection ends is deferred.
+public struct ClientSession: Sendable {
+    public enum Dialect: Hashable, Sendable {
+        case smtp
+        /// RFC 2033: LHLO, and after the content one reply for each accepted recipient.
+        case lmtp
+    }
+
+    /// What the driver does next. All but the bytes and the content is decided here.
+    public enum Action: Hashable, Sendable {
+        /// Nothing to send: wait for the next reply.
+        case wait
+        /// Send these bytes, then wait for a reply.
+        case send([UInt8])
+        /// Send the content through a `DataEncoder`, its end too; then call `contentSent`.
+        case sendContent
+        /// Ready for a transaction, for STARTTLS, or for quitting.
+        case idle
+        /// Start the TLS handshake, provided that no byte is left over behind the reply; then call `tlsStarted`.
+        case startTLS
+        /// One outcome for each recipient of the transaction, in its order, and what follows.
+        case finished([DeliveryOutcome], then: Continuation)
+        /// Close the connection; there was no transaction, or its outcomes have been given.
+        case close(Ending)
+    }
+
+    public enum Continuation: Hashable, Sendable {
+        case idle
+        /// Send these bytes, then wait for a reply.
+        case send([UInt8])
+        case close(Ending)
+    }
+
+    /// Why a connection came to its end.
+    public enum Ending: Hashable, Sendable {
+        /// Because we want no more of it.
+        case quit
+        /// The server does not want us: at the greeting, at EHLO, at STARTTLS, at AUTH, or by a 421.
+        case refused(Reply)
+        /// The connection broke, timed out, or the server does not speak SMTP.
+        case lost(Reply)
+    }
+
+    /// One message for one next hop.
+    public struct Transaction: Hashable, Sendable {
+        public var sender: ReversePath
+        public var recipients: [Recipient]
+        public var request: MessageRequest
+        /// The content with CRLF line ends, doubled dots not counted.
+        public var size: ByteCount
+
+        public init(
+            sender: ReversePath, recipients: [Recipient], request: MessageRequest = MessageRequest(), size: ByteCount
+        ) {
+            self.sender = sender
+            self.recipients = recipients
+            self.request = request
+            self.size = size
+        }
+    }
+
+    public struct Recipient: Hashable, Sendable {
+        public var mailbox: Mailbox
+        public var report: ReportRequest
+
+        public init(_ mailbox: Mailbox, report: ReportRequest = ReportRequest()) {
+            self.mailbox = mailbox
+            self.report = report
+        }
+    }
+
+    enum State: Sendable {
+        case new
+        case greeting
+        case extendedHello
+        case hello
+        case idle
+        case startTLS
+        case handshake
+        /// AUTH LOGIN is sent, or the user's name to its first question.
+        case login(Login)
+        case authentication
+        case transaction(Progress)
+        /// All outcomes are given, but the server still owes the reply to a lone dot.
+        case discarding
+        case quitting
+        case closed
+    }
+
+    // The reference gives a host up after so many messages none of which it took.
+    public static let mostFruitlessMessages = 10
+    // The reference's limit of refused recipients in a row.
+    public static let mostRefusedRecipients = 25
+    // RFC 2920 has no limit; replies to more would fill the buffers of both sides.
+    public static let mostOutstandingRecipients = 100
+
+    public enum ChannelKind: Hashable, Sendable {
+        case plain
+        case tls
+    }
+
+    public let dialect: Dialect
+    /// Whether what is said is hidden from others.
+    public internal(set) var channel: ChannelKind
+    let name: Domain
+    var state = State.new
+    /// What the last EHLO offered.
+    public internal(set) var offer = PeerOffer()
+    /// The server still has a transaction of ours that came to nothing.
+    var mustReset = false
+    var fruitlessMessages = 0
+
+    /// A session that introduces itself as `name`; `channel` is `.tls` where TLS came before the greeting.
+    public init(name: Domain, dialect: Dialect = .smtp, channel: ChannelKind = .plain) {
+        self.name = name
+        self.dialect = dialect
+        self.channel = channel
+    }
+
+    public var isIdle: Bool {
+        if case .idle = state { return true }
+        return false
+    }
+
+    /// So many messages in a row came to nothing that the session was ended for it.
+    public var rejectsAllMessages: Bool { fruitlessMessages >= Self.mostFruitlessMessages }
+
+    /// The connection stands: the server speaks first.
+    public mutating func begin() -> Action {
+        state = .greeting
+        return .wait
+    }
+
+    /// The server has said something.
+    public mutating func receive(_ reply: Reply) -> Action {
+        switch state {
+        case .transaction(var progress):
+            // The state lets go of the transaction, so that its arrays are changed in place.
+            state = .closed
+            return receive(reply, during: &progress)
+        case .greeting:
+            guard reply.isPositive else { return close(.refused(reply)) }
+            return sayExtendedHello()
+        case .extendedHello:
+            return receive(extendedHello: reply)
+        case .hello:
+            guard reply.isPositive else { return close(.refused(reply)) }
+            state = .idle
+            return .idle
+        case .startTLS, .login, .authentication:
+            return receive(secure: reply)
+        case .discarding:
+            guard reply.code != 421 else { return close(.refused(reply)) }
+            state = .idle
+            return .idle
+        case .quitting:
+            return close(.quit)
+        case .idle:
+            return close(reply.code == 421 ? .refused(reply) : .lost(.unexpectedReply))
+        case .new, .handshake:
+            return close(.lost(.unexpectedReply))
+        case .closed:
+            return .close(.lost(.connectionLost))
+        }
+    }
+
+    private mutating func receive(extendedHello reply: Reply) -> Action {
+        if reply.isPositive {
+            offer = PeerOffer(reply)
+            state = .idle
+            return .idle
+        }
+        // RFC 5321 section 3.2: a server that does not know EHLO may know HELO. LMTP has no older form.
+        guard reply.isPermanent, dialect == .smtp else { return close(.refused(reply)) }
+        offer = PeerOffer()
+        state = .hello
+        return .send(Array("HELO \(name)\r\n".utf8))
+    }
+
+    /// Begins a transaction; only when idle.
+    public mutating func start(_ transaction: Transaction) -> Action {
+        guard case .idle = state else { preconditionFailure("a transaction inside another") }
+        if let limit = offer.largestMessage, transaction.size > limit {
+            // The server would say no to the size: it is spared the question. The host is not to blame.
+            let outcome = DeliveryOutcome.failed(.tooLargeForPeer)
+            return .finished(Array(repeating: outcome, count: transaction.recipients.count), then: .idle)
+        }
+        guard !transaction.recipients.isEmpty else { return .finished([], then: .idle) }
+        var progress = Progress(transaction, awaitsReset: mustReset)
+        mustReset = false
+        return proceed(&progress)
+    }
+
+    /// The last byte of the content and its terminator is with the system; to be called before the next reply is read.
+    public mutating func contentSent() -> Action {
+        guard case .transaction(var progress) = state else { return .wait }
+        state = .closed
+        if case .content = progress.phase { progress.phase = .verdict }
+        state = .transaction(progress)
+        return .wait
+    }
+
+    /// Ends an idle session politely.
+    public mutating func quit() -> Action {
+        guard case .idle = state else { return close(.lost(.connectionLost)) }
+        state = .quitting
+        return .send(Self.quitCommand)
+    }
+
+    /// The server did not answer in time.
+    public mutating func timedOut() -> Action { abandon(.lost(.timedOut)) }
+
+    /// The connection ended, or its bytes were no replies.
+    public mutating func closed() -> Action { abandon(.lost(.connectionLost)) }
+
+    /// The content cannot be had: the connection is closed before its end is sent, so that the server takes nothing.
+    public mutating func contentUnavailable() -> Action { abandon(.lost(.contentUnavailable)) }
+
+    private mutating func abandon(_ ending: Ending) -> Action {
+        switch state {
+        case .transaction(let progress):
+            state = .closed
+            switch ending {
+            case .lost(let reply), .refused(let reply):
+                return .finished(progress.outcomes(undecided: .deferred(reply)), then: .close(ending))
+            case .quit:
+                return .finished(progress.outcomes(undecided: .deferred(.connectionLost)), then: .close(ending))
+            }
+        case .quitting:
+            return close(.quit)
+        case .new, .greeting, .extendedHello, .hello, .idle, .startTLS, .handshake, .login, .authentication,
+            .discarding, .closed:
+            return close(ending)
+        }
+    }
+
+    mutating func close(_ ending: Ending) -> Action {
+        state = .closed
+        return .close(ending)
+    }
+
+    mutating func sayExtendedHello() -> Action {
+        offer = PeerOffer()
+        state = .extendedHello
+        switch dialect {
+        case .smtp: return .send(Array("EHLO \(name)\r\n".utf8))
+        case .lmtp: return .send(Array("LHLO \(name)\r\n".utf8))
+        }
+    }
+
+    static let quitCommand = Array("QUIT\r\n".utf8)
+}
+
+/// What we say on behalf of a server that said nothing fit to be repeated.
+extension Reply {
+    static let connectionLost = Reply(451, EnhancedStatus(4, 4, 2), "Connection lost")
+    static let timedOut = Reply(451, EnhancedStatus(4, 4, 2), "Connection timed out")
+    static let unexpectedReply = Reply(451, EnhancedStatus(4, 5, 0), "Unexpected reply from remote host")
+    static let contentUnavailable = Reply(451, EnhancedStatus(4, 3, 0), "Message content not available")
+    static let tooLargeForPeer = Reply(552, EnhancedStatus(5, 3, 4), "message too large for peer")
+    static let tooManyErrors = Reply(451, EnhancedStatus(4, 5, 0), "Too many consecutive errors, closing connection")
+}

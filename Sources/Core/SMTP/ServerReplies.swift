@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Mail
+
+/// What a server session says of itself. The words behind the codes are those that users' tools look for.
+extension Reply {
+    static let done = Reply(250, EnhancedStatus(2, 0, 0), "Ok")
+    static let wasReset = Reply(250, EnhancedStatus(2, 0, 0), "Reset state")
+    static let recipientDone = Reply(250, EnhancedStatus(2, 1, 5), "Destination address valid: Recipient ok")
+    static let startContent = Reply(354, nil, "Enter mail, end with \".\" on a line by itself")
+    static let bye = Reply(221, EnhancedStatus(2, 0, 0), "Bye")
+    // RFC 5321 section 3.5.3
+    static let cannotVerify = Reply(
+        252, EnhancedStatus(2, 0, 0), "Cannot VRFY user, but will accept message and attempt delivery")
+    static let help = Reply(
+        214, EnhancedStatus(2, 0, 0),
+        lines: [
+            "This is Martlet",
+            "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
+            "A message is taken with MAIL FROM:<path>, RCPT TO:<path> and DATA",
+            "End of HELP info",
+        ])
+
+    static func accepted(_ id: MessageID) -> Reply {
+        Reply(250, EnhancedStatus(2, 0, 0), "\(id) Message accepted for delivery")
+    }
+
+    // The session as a whole
+    static let idleTooLong = Reply(421, EnhancedStatus(4, 4, 2), "Timeout")
+    static let shuttingDown = Reply(421, EnhancedStatus(4, 3, 2), "Service shutting down")
+    static let tooManyFailures = Reply(421, EnhancedStatus(4, 7, 0), "Too many errors")
+    static let internalError = Reply(421, EnhancedStatus(4, 3, 0), "Internal server error")
+
+    // Commands
+    static let notHere = invalid("Command not allowed at this point.")
+    static let notSupported = invalid("Command not supported")
+    static let notImplemented = Reply(502, EnhancedStatus(5, 5, 1), "Invalid command: Command not implemented")
+    static let pipeliningNotSupported = Reply(
+        500, EnhancedStatus(5, 5, 1), "Invalid command: Pipelining not supported")
+    static let wizard = Reply(
+        500, EnhancedStatus(5, 5, 1), "Invalid command: this feature is not supported yet ;-)")
+    static let tooManyMessages = Reply(
+        452, EnhancedStatus(4, 5, 3), "Too many recipients: Too many messages sent")
+    static let tooManyRecipients = Reply(
+        451, EnhancedStatus(4, 5, 3), "Too many recipients: Too many recipients")
+    static let announcedTooBig = Reply(
+        552, EnhancedStatus(5, 3, 4), "Message too big for system: Announced size exceeds the limit")
+    static let noRecipient = Reply(
+        503, EnhancedStatus(5, 5, 4), "Invalid command arguments: No recipient specified")
+
+    private static func invalid(_ text: String) -> Reply {
+        Reply(503, EnhancedStatus(5, 5, 1), "Invalid command: \(text)")
+    }
+
+    static func violation(_ violation: FramingViolation) -> Reply {
+        switch violation {
+        case .lineTooLong: Reply(500, EnhancedStatus(5, 5, 2), "Syntax error: Command line too long")
+        case .strayLineEnd: Reply(500, EnhancedStatus(5, 5, 2), "Syntax error: Lines must end in CR LF")
+        }
+    }
+
+    static func violation(_ violation: ContentViolation) -> Reply {
+        switch violation {
+        case .tooBig:
+            Reply(554, EnhancedStatus(5, 3, 4), "Message too big for system: Transaction failed, message too big")
+        case .strayLineEnd:
+            Reply(550, EnhancedStatus(5, 5, 2), "Syntax error: Bare CR or LF in message")
+        case .nul, .malformed:
+            Reply(
+                550, EnhancedStatus(5, 7, 1),
+                "Delivery not authorized, message refused: Message is not RFC 2822 compliant")
+        case .loop:
+            Reply(500, EnhancedStatus(5, 4, 6), "Routing loop detected: Loop detected")
+        }
+    }
+
+    static func error(_ error: CommandError) -> Reply {
+        let arguments = EnhancedStatus(5, 5, 4)
+        switch error {
+        case .unrecognized, .foreignProtocol:
+            return Reply(500, EnhancedStatus(5, 5, 1), "Invalid command: Command unrecognized")
+        case .unexpectedArgument:
+            return Reply(500, arguments, "Invalid command arguments: command does not accept arguments.")
+        case .missingArgument(let verb):
+            switch verb {
+            case .helo, .ehlo:
+                return Reply(501, EnhancedStatus(5, 5, 1), "Invalid command: \(verb.rawValue) requires domain name")
+            case .startTLS, .auth, .mail, .recipient, .data, .reset, .noop, .quit, .help, .verify, .expand, .wizard:
+                return Reply(501, arguments, "Invalid command arguments: \(verb.rawValue) requires an argument")
+            }
+        case .invalidDomain:
+            return Reply(501, arguments, "Invalid command arguments: Invalid domain name")
+        case .senderSyntax:
+            return Reply(553, EnhancedStatus(5, 1, 0), "Sender address syntax error")
+        case .recipientSyntax:
+            return Reply(501, EnhancedStatus(5, 1, 3), "Recipient address syntax error")
+        case .unsupportedParameter(let keyword):
+            return Reply(555, arguments, "Invalid command arguments: Unsupported option \(keyword.prefix(64))")
+        case .invalidParameter(let keyword):
+            return Reply(501, arguments, "Invalid command arguments: Invalid value of option \(keyword.prefix(64))")
+        case .neverCombined:
+            return Reply(553, arguments, "NOTIFY option NEVER cannot be combined with other options")
+        case .originalRecipientSyntax:
+            return Reply(553, arguments, "ORCPT address syntax error")
+        }
+    }
+}

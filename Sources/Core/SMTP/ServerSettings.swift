@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: ISC
+
+public import Bytes
+public import Mail
+
+extension ServerSession {
+    /// What the listener decides for all its sessions.
+    public struct Settings: Hashable, Sendable {
+        /// The name in the banner, and the domain of an address that has none.
+        public var serverName: Domain
+        /// Most bytes of content.
+        public var sizeLimit = ByteCount.mebibytes(35)
+        // RFC 5321 section 4.5.3.1.8 wants at least 100.
+        public var maximumRecipients = 1000
+        /// Messages that one session may send.
+        public var maximumMessages = 100
+        /// As many `Received:` fields are a loop (RFC 5321 section 6.3 wants at least 100 allowed).
+        public var maximumHops = 100
+        /// Commands that may fail before the session ends; a message accepted forgives them.
+        public var maximumFailures = 100
+        public var extensions: ServerExtensions = [.pipelining, .deliveryStatus]
+
+        public init(serverName: Domain) { self.serverName = serverName }
+    }
+
+    /// The other end of the connection.
+    public struct Client: Hashable, Sendable {
+        /// How its bytes come to us.
+        public enum Transport: UInt8, Hashable, Sendable {
+            /// By its own connection, in plain text.
+            case direct
+            case tls
+            /// By PROXY or XCLIENT: the address is what another host says.
+            case proxied
+        }
+
+        /// nil on the local socket.
+        public var address: IPAddress?
+        /// Its name by DNS, or `<unknown>`.
+        public var hostName: String
+        public var transport: Transport
+
+        public init(address: IPAddress?, hostName: String, transport: Transport = .direct) {
+            self.address = address
+            self.hostName = hostName
+            self.transport = transport
+        }
+
+        // Only a client that nobody else can be may leave out its CRs (SMTP smuggling).
+        var discipline: LineDiscipline {
+            guard transport == .direct, let address, address.unmapped.isLoopback else { return .strict }
+            return .undecided
+        }
+
+        /// The address in brackets, as the greeting has it.
+        var literal: String {
+            guard let address else { return "[local]" }
+            return address.family == .v4 ? "[\(address)]" : address.hostText
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: ISC
+
+public import Mail
+
+/// A message as the queue knows it: where it is stored and since when.
+public struct QueuedMessage: Hashable, Sendable {
+    public let id: MessageID
+    /// Its log sequence number, or whatever names it in the store.
+    public let position: UInt64
+    /// Bytes.
+    public let size: UInt64
+    public let created: Instant
+
+    public init(_ id: MessageID, position: UInt64, size: UInt64, created: Instant) {
+        self.id = id
+        self.position = position
+        self.size = size
+        self.created = created
+    }
+}
+
+/// A recipient on its way into the queue, new or recovered.
+public struct QueuedRecipient: Hashable, Sendable {
+    public enum State: Hashable, Sendable {
+        case waiting
+        case suspended
+        case held
+        case awaitingNotice
+
+        var recorded: RecipientState {
+            switch self {
+            case .waiting: .waiting
+            case .suspended: .suspended
+            case .held: .held
+            case .awaitingNotice: .awaitingNotice
+            }
+        }
+    }
+
+    public var number: UInt32
+    public var route: RouteKey
+    public var timeToLive: Interval
+    public var attempts: Int
+    public var lastTry: Instant?
+    /// The warning interval that was told last.
+    public var lastWarning: Interval?
+    public var notBefore: Instant?
+    public var state: State
+
+    public init(
+        _ number: UInt32, route: RouteKey, timeToLive: Interval = .days(4), attempts: Int = 0, lastTry: Instant? = nil,
+        lastWarning: Interval? = nil, notBefore: Instant? = nil, state: State = .waiting
+    ) {
+        self.number = number
+        self.route = route
+        self.timeToLive = timeToLive
+        self.attempts = attempts
+        self.lastTry = lastTry
+        self.lastWarning = lastWarning
+        self.notBefore = notBefore
+        self.state = state
+    }
+}
+
+/// Recipients of one message that go the same way together.
+public struct Batch: Hashable, Sendable {
+    public let message: QueuedMessage
+    public let route: RouteKey
+    public let worker: WorkerID
+    public let envelopes: [EnvelopeID]
+    /// The message was in hand at two deaths: nothing is in flight beside it.
+    public let isAlone: Bool
+}

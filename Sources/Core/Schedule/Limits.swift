@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: ISC
+
+/// How much may be in hand at once; names and defaults are those of `scheduler limit` and `mda limit`.
+public struct Limits: Hashable, Sendable {
+    public struct Scheduler: Hashable, Sendable {
+        /// Recipients in the hands of all workers.
+        public var maxInflight = 5000
+        /// Recipients handed out in one turn of the reference's scheduler; kept for its configurations.
+        public var maxSchedule = 10
+        public var maxEnvelopeBatchSize = 256
+        public var maxMessageBatchSize = 1024
+
+        public init() {}
+    }
+
+    public struct Local: Hashable, Sendable {
+        public var maxSession = 50
+        public var maxSessionPerUser = 7
+        public var taskHighWater = 50
+        public var taskLowWater = 30
+        public var taskRelease = 10
+
+        public init() {}
+    }
+
+    public struct Relay: Hashable, Sendable {
+        /// Recipients of one message handed to a worker together: the count that every server takes
+        /// (RFC 5321 section 4.5.3.1.8).
+        public var maxBatch = 100
+        public var maxBatchesPerDestination = 100
+        /// Recipients that one success wakes when the host was down: `mta max-deferred`.
+        public var maxDeferred = 100
+
+        public init() {}
+    }
+
+    public var scheduler = Scheduler()
+    public var local = Local()
+    public var relay = Relay()
+
+    public init() {}
+
+    /// Sets the `scheduler limit` called `name`; false when there is none of that name or the value is below 1.
+    public mutating func setScheduler(_ name: String, to value: Int) -> Bool {
+        switch name {
+        case "max-inflight": Self.set(&scheduler.maxInflight, to: value)
+        case "max-schedule": Self.set(&scheduler.maxSchedule, to: value)
+        case "max-evp-batch-size": Self.set(&scheduler.maxEnvelopeBatchSize, to: value)
+        case "max-msg-batch-size": Self.set(&scheduler.maxMessageBatchSize, to: value)
+        default: false
+        }
+    }
+
+    /// Sets the `mda limit` called `name`; false when there is none of that name or the value is below 1.
+    public mutating func setLocal(_ name: String, to value: Int) -> Bool {
+        switch name {
+        case "max-session": Self.set(&local.maxSession, to: value)
+        case "max-session-per-user": Self.set(&local.maxSessionPerUser, to: value)
+        case "task-hiwat": Self.set(&local.taskHighWater, to: value)
+        case "task-lowat": Self.set(&local.taskLowWater, to: value)
+        case "task-release": Self.set(&local.taskRelease, to: value)
+        default: false
+        }
+    }
+
+    private static func set(_ limit: inout Int, to value: Int) -> Bool {
+        guard value > 0 else { return false }
+        limit = value
+        return true
+    }
+}

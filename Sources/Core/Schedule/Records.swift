@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: ISC
+
+import Mail
+
+// What a queued recipient costs in memory is the sum of what stands here; see MemoryTests.
+
+enum RecipientState: UInt8 {
+    case waiting
+    case inFlight
+    case suspended
+    case held
+    case awaitingNotice
+}
+
+struct RecipientFlags: OptionSet {
+    let rawValue: UInt8
+    /// Deferred because the host did not answer: a success there makes it due.
+    static let hostDown = RecipientFlags(rawValue: 1)
+    /// Its place is in the line of suspects, not in that of its route.
+    static let suspect = RecipientFlags(rawValue: 2)
+    // What an administrator asked for while the recipient was in flight.
+    static let removeAfter = RecipientFlags(rawValue: 4)
+    static let suspendAfter = RecipientFlags(rawValue: 8)
+    static let holdAfter = RecipientFlags(rawValue: 16)
+
+    static let wishes: RecipientFlags = [.removeAfter, .suspendAfter, .holdAfter]
+}
+
+struct RecipientRecord {
+    /// When waiting, the next attempt; in flight, when this one began.
+    var due: Int64
+    var message: UInt32
+    var number: UInt32
+    var route: UInt32
+    /// Names the one entry of a heap that counts; all others are leftovers.
+    var stamp: UInt32
+    /// Seconds after the creation of the message.
+    var timeToLive: UInt32
+    var batch: UInt32
+    /// Seconds after creation, plus one; 0 for never.
+    var lastTry: UInt32
+    /// Seconds after creation of the latest delay warning; 0 for none.
+    var lastWarning: UInt32
+    var attempts: UInt16
+    var state: RecipientState
+    var flags: RecipientFlags
+}
+
+struct MessageRecord {
+    var position: UInt64
+    var size: UInt64
+    var created: Int64
+    /// When `expire` looks at this message next; `Int64.max` for never.
+    var armed: Int64
+    var id: UInt32
+    var serial: UInt32
+    var recipients: UInt32
+    /// Workers of each class that died with this message in hand.
+    var relayDeaths: UInt8
+    var localDeaths: UInt8
+
+    func deaths(in deliveryClass: DeliveryClass) -> UInt8 {
+        switch deliveryClass {
+        case .relay: relayDeaths
+        case .local: localDeaths
+        }
+    }
+
+    mutating func setDeaths(_ deaths: UInt8, in deliveryClass: DeliveryClass) {
+        switch deliveryClass {
+        case .relay: relayDeaths = deaths
+        case .local: localDeaths = deaths
+        }
+    }
+}
+
+/// One attempt that a recipient waits for; recipients of one message stand together.
+struct DueEntry: Comparable {
+    var at: Int64
+    var id: UInt64
+    var slot: UInt32
+    var stamp: UInt32
+
+    static func < (left: DueEntry, right: DueEntry) -> Bool {
+        if left.at != right.at { return left.at < right.at }
+        if left.id != right.id { return left.id < right.id }
+        return left.stamp < right.stamp
+    }
+}
+
+/// When to look at a route or a message again; an entry of another serial or moment is a leftover.
+struct TimerEntry: Comparable {
+    var at: Int64
+    var slot: UInt32
+    var serial: UInt32
+
+    static func < (left: TimerEntry, right: TimerEntry) -> Bool { left.at < right.at }
+}
+
+struct RouteRecord {
+    var key: RouteKey
+    var due = Heap<DueEntry>()
+    /// Entries of `due` that count.
+    var live = 0
+    /// Batches in flight.
+    var batches = 0
+    var recipients = 0
+    /// Waiting recipients flagged `hostDown`.
+    var hostDown = 0
+    /// About how many are due and were not taken yet: a success wakes no more than can be used soon.
+    var ready = 0
+    var isInRing = false
+    var armed = Int64.max
+    var serial: UInt32
+    /// Kept while a batch is in flight, so that the limits of a destination live in one process.
+    var worker: WorkerID?
+}
+
+struct BatchRecord {
+    var message: UInt32
+    var route: UInt32
+    var worker: WorkerID
+    var members: [UInt32]
+    var remaining: Int
+    var isAlone: Bool
+}
+
+struct ClassRecord {
+    var ring = Ring()
+    var timers = Heap<TimerEntry>()
+    /// Recipients of messages that were in hand at two deaths of a worker.
+    var suspects = Heap<DueEntry>()
+    var liveSuspects = 0
+    var batches = 0
+    var isPaused = false
+    /// A suspect is in flight: nothing may join it.
+    var runsAlone = false
+    var aloneSince: Int64 = 0
+    /// Suspects take at most half of the time of a class.
+    var nextAlone = Int64.min
+    var workers: [WorkerID] = []
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: ISC
+
+// The lines of the routes: numbers, the ring, timers, and the sweeping of leftovers.
+
+extension RunQueue {
+    mutating func route(for key: RouteKey) -> UInt32 {
+        if let known = routeNumbers[key] { return known }
+        let number: UInt32
+        let record = RouteRecord(key: key, serial: serial())
+        if let free = freeRoutes.popLast() {
+            number = free
+            routes[Int(free)] = record
+        } else {
+            number = UInt32(routes.count)
+            routes.append(record)
+        }
+        routeNumbers[key] = number
+        return number
+    }
+
+    /// Gives the number of a route back when nobody goes that way any more.
+    mutating func reclaim(_ number: UInt32) {
+        let index = Int(number)
+        guard routes[index].recipients == 0, routes[index].batches == 0, !routes[index].isInRing else { return }
+        let key = routes[index].key
+        guard routeNumbers[key] == number else { return }
+        routeNumbers[key] = nil
+        routes[index] = RouteRecord(key: key, serial: serial())
+        freeRoutes.append(number)
+    }
+
+    /// Puts a route where it belongs: into the ring when it has due work, else under a timer.
+    mutating func activate(_ number: UInt32, now: Instant) {
+        let index = Int(number)
+        guard !routes[index].isInRing, let top = clearedTop(number) else { return }
+        let deliveryClass = routes[index].key.deliveryClass
+        if top.at <= now.milliseconds {
+            guard routes[index].batches < batchLimit(deliveryClass) else { return }
+            routes[index].isInRing = true
+            classes[deliveryClass.index].ring.append(number)
+        } else if top.at < routes[index].armed {
+            routes[index].armed = top.at
+            classes[deliveryClass.index].timers.push(
+                TimerEntry(at: top.at, slot: number, serial: routes[index].serial))
+            sweepTimers(deliveryClass)
+        }
+    }
+
+    /// Brings routes into the ring whose timer has passed.
+    mutating func fireTimers(now: Instant) {
+        for deliveryClass in DeliveryClass.allCases {
+            while let entry = timerTop(deliveryClass), entry.at <= now.milliseconds {
+                _ = classes[deliveryClass.index].timers.pop()
+                routes[Int(entry.slot)].armed = .max
+                activate(entry.slot, now: now)
+            }
+        }
+    }
+
+    /// The next timer of a class that counts.
+    mutating func timerTop(_ deliveryClass: DeliveryClass) -> TimerEntry? {
+        while let top = classes[deliveryClass.index].timers.top {
+            let route = Int(top.slot)
+            if routes[route].serial == top.serial, routes[route].armed == top.at { return top }
+            _ = classes[deliveryClass.index].timers.pop()
+        }
+        return nil
+    }
+
+    /// The first recipient in line; leftovers before it are dropped, and suspects go to their own line.
+    mutating func clearedTop(_ number: UInt32) -> DueEntry? {
+        let index = Int(number)
+        while let top = routes[index].due.top {
+            guard isLive(top) else {
+                _ = routes[index].due.pop()
+                continue
+            }
+            guard isSuspect(recipients[top.slot]) else { return top }
+            _ = routes[index].due.pop()
+            routes[index].live -= 1
+            let deliveryClass = routes[index].key.deliveryClass
+            recipients[top.slot].flags.insert(.suspect)
+            classes[deliveryClass.index].suspects.push(top)
+            classes[deliveryClass.index].liveSuspects += 1
+        }
+        return nil
+    }
+
+    /// The first suspect in line, leftovers dropped.
+    mutating func suspectTop(_ deliveryClass: DeliveryClass) -> DueEntry? {
+        while let top = classes[deliveryClass.index].suspects.top {
+            if isLive(top) { return top }
+            _ = classes[deliveryClass.index].suspects.pop()
+        }
+        return nil
+    }
+
+    func isLive(_ entry: DueEntry) -> Bool {
+        guard recipients.contains(entry.slot) else { return false }
+        let recipient = recipients[entry.slot]
+        return recipient.stamp == entry.stamp && recipient.state == .waiting
+    }
+
+    func batchLimit(_ deliveryClass: DeliveryClass) -> Int {
+        switch deliveryClass {
+        case .relay: limits.relay.maxBatchesPerDestination
+        case .local: limits.local.maxSessionPerUser
+        }
+    }
+
+    func classLimit(_ deliveryClass: DeliveryClass) -> Int {
+        switch deliveryClass {
+        case .relay: limits.scheduler.maxInflight
+        case .local: limits.local.maxSession
+        }
+    }
+
+    /// A local delivery is one process for one recipient; a relay session takes many.
+    func batchSize(_ deliveryClass: DeliveryClass) -> Int {
+        switch deliveryClass {
+        case .relay: limits.relay.maxBatch
+        case .local: 1
+        }
+    }
+
+    // Leftovers are swept when they are the majority, so that the work stays constant per entry.
+
+    mutating func sweep(_ number: UInt32) {
+        let index = Int(number)
+        guard routes[index].due.count > routes[index].live * 2 + Self.sweepFloor else { return }
+        let recipients = self.recipients
+        routes[index].due.retain { recipients.contains($0.slot) && recipients[$0.slot].stamp == $0.stamp }
+    }
+
+    mutating func sweepSuspects(_ deliveryClass: DeliveryClass) {
+        let index = deliveryClass.index
+        guard classes[index].suspects.count > classes[index].liveSuspects * 2 + Self.sweepFloor else { return }
+        let recipients = self.recipients
+        classes[index].suspects.retain { recipients.contains($0.slot) && recipients[$0.slot].stamp == $0.stamp }
+    }
+
+    mutating func sweepTimers(_ deliveryClass: DeliveryClass) {
+        guard classes[deliveryClass.index].timers.count > routes.count * 2 + Self.sweepFloor else { return }
+        let routes = self.routes
+        classes[deliveryClass.index].timers.retain {
+            routes[Int($0.slot)].serial == $0.serial && routes[Int($0.slot)].armed == $0.at
+        }
+    }
+
+    private static let sweepFloor = 64
+}

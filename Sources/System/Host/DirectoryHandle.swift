@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: ISC
+
+import Glibc
+public import Posix
+
+/// A directory held open. Sockets in it are reached through the descriptor, so that its path may be of any length
+/// (a socket's own holds 108 bytes).
+public struct DirectoryHandle: ~Copyable, Sendable {
+    public let descriptor: FileDescriptor
+
+    /// Opens `path`, made with `mode` and given to `owner` where it is not there; the directories above it are made too.
+    public init(
+        making path: String, mode: UInt32, owner: (uid: UInt32, gid: UInt32)? = nil
+    ) throws(SystemError) {
+        if !DirectoryHandle.exists(path) {
+            try DirectoryHandle.makeParents(of: path)
+            try SystemError.check("mkdir", mkdir(path, mode_t(mode)))
+            if let owner { try SystemError.check("chown", lchown(path, owner.uid, owner.gid)) }
+        }
+        descriptor = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    }
+
+    private static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
+
+    // Each part of a path once; the kernel bounds the length of a path.
+    private static func makeParents(of path: String) throws(SystemError) {
+        let parts = path.split(separator: "/").dropLast()
+        var above = ""
+        for part in parts {
+            above += "/\(part)"
+            if mkdir(above, 0o755) != 0, errno != EEXIST, errno != EISDIR { throw SystemError("mkdir") }
+        }
+    }
+
+    /// A listening Unix socket `name` with `mode`; one that an earlier run left is replaced.
+    public func listen(_ name: String, mode: UInt32) throws(SystemError) -> FileDescriptor {
+        remove(name)
+        let path = "/proc/self/fd/\(descriptor.number)/\(name)"
+        let socket = try FileDescriptor.listen(on: .local(path: path), backlog: 128)
+        try SystemError.check("chmod", fchmodat(descriptor.number, name, mode_t(mode), 0))
+        return socket
+    }
+
+    public func remove(_ name: String) { unlinkat(descriptor.number, name, 0) }
+
+    /// The file `name`, locked for this process alone until it ends; nil when another process holds it.
+    public func lock(_ name: String) throws(SystemError) -> FileDescriptor? {
+        let file = try FileDescriptor.open(name, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o644, in: descriptor.number)
+        if flock(file.number, LOCK_EX | LOCK_NB) == 0 { return file }
+        guard errno == EWOULDBLOCK else { throw SystemError("flock") }
+        return nil
+    }
+}
+
+extension FileDescriptor {
+    /// Makes `text` the whole content.
+    public func replaceContent(_ text: String) throws(SystemError) {
+        try SystemError.check("ftruncate", ftruncate(number, 0))
+        try SystemError.check("lseek", lseek(number, 0, SEEK_SET))
+        try writeAll(Array(text.utf8))
+    }
+
+    public func setMode(_ mode: UInt32) throws(SystemError) {
+        try SystemError.check("fchmod", fchmod(number, mode_t(mode)))
+    }
+}

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: ISC
+
+public import Bytes
+import Glibc
+import Mail
+public import Posix
+
+/// The spool on the disk: the loop's side, which knows where each live record is, before the sync thread, which writes.
+///
+/// A record is live when recovery would need it: a message with an envelope that is not done, the latest outcome of
+/// each of its envelopes, the latest note of a key. Segments are freed from the oldest on, when nothing in them is
+/// live; so whatever a tombstone cancels is gone before it goes.
+public final class DiskSpool: Spool {
+    struct Live {
+        var location: RecordLocation
+        var envelopeCount: UInt32
+        /// Envelopes whose final outcome is durable.
+        var finals: UInt32 = 0
+        var bodyFile: UInt64
+        var outcomes: [UInt32: Kept] = [:]
+    }
+
+    /// The latest record of something that is written again when it changes.
+    struct Kept {
+        var location: RecordLocation?
+        /// Newer ones on their way; the one at `location` may not be moved behind them.
+        var pending = 0
+        var isFinal = false
+    }
+
+    struct Usage {
+        var records = 0
+        var bytes = 0
+    }
+
+    enum Waiting {
+        case commit(SpoolMessage, body: UInt64, (Result<SpoolPosition, SpoolError>) -> Void)
+        case outcome(SpoolOutcome, ((Result<Void, SpoolError>) -> Void)?)
+        case note([UInt8], isEmpty: Bool, ((Result<Void, SpoolError>) -> Void)?)
+        case content((Result<[SpoolPiece], SpoolError>) -> Void)
+        case body((Result<Void, SpoolError>) -> Void)
+        case move(Moved)
+    }
+
+    enum Moved {
+        case message(UInt64)
+        case outcome(UInt64, envelope: UInt32)
+        case note([UInt8])
+    }
+
+    let handover: Handover
+    let options: SpoolOptions
+    private let calls: any SpoolCalls
+    private var directories: SpoolDirectories?
+    private var thread: SyncThread?
+    private var nextToken: UInt64 = 1
+    private var waiting: [UInt64: Waiting] = [:]
+    private var nextBody: UInt64
+    private var cache: ContentCache
+    var messages: [UInt64: Live] = [:]
+    var notes: [[UInt8]: Kept] = [:]
+    /// Segments in use, in their order; the last is being written.
+    var order: [UInt64]
+    private var usage: [UInt64: Usage] = [:]
+    private var liveBytes = 0
+    var movesInFlight = 0
+    var movedRecords = 0
+    /// A segment with a record that cannot be read, and so not be moved.
+    var unmovable: UInt64?
+    /// New mail was refused for want of room: cleaning is worth more than what it costs.
+    var isShort = false
+    /// Hears what the log should tell: a failed sync, a full disk.
+    public var report: ((String) -> Void)?
+
+    init(
+        calls: any SpoolCalls, handover: Handover, directories: SpoolDirectories, options: SpoolOptions,
+        recovery: Recovery, nextBody: UInt64
+    ) {
+        self.calls = calls
+        self.handover = handover
+        self.directories = directories
+        self.options = options
+        self.nextBody = nextBody
+        cache = ContentCache(limit: options.cacheSize.value)
+        order = recovery.segments
+        for (number, found) in recovery.messages {
+            var live = Live(
+                location: found.location, envelopeCount: found.message.envelopeCount, finals: found.finals,
+                bodyFile: found.message.bodyFile)
+            count(found.location)
+            for (envelope, outcome) in found.outcomes {
+                live.outcomes[envelope] = Kept(location: outcome.location, isFinal: outcome.isFinal)
+                count(outcome.location)
+            }
+            messages[number] = live
+        }
+        for (key, note) in recovery.notes {
+            notes[key] = Kept(location: note.location)
+            count(note.location)
+        }
+    }
+
+    func start(_ journal: Journal) throws(SystemError) { thread = try SyncThread(journal) }
+
+    deinit { close() }
+
+    public var wakeDescriptor: Int32 { handover.wake.number }
+
+    public func turn() {
+        for event in handover.takeEvents() { take(event) }
+        freeSegments()
+        cleanOldest()
+    }
+
+    // MARK: What is asked
+
+    public func commit(
+        _ message: SpoolMessage, completion: @escaping (Result<SpoolPosition, SpoolError>) -> Void
+    ) {
+        var body: UInt64 = 0
+        var bodySize: UInt64 = 0
+        if let file = message.body {
+            bodySize = file.size
+            body = file.take() ?? 0
+        }
+        let record = MessageRecord(
+            bodyFile: body, bodySize: bodySize, id: message.id, envelopeCount: message.envelopeCount,
+            envelopes: message.envelopes, attributes: message.attributes, pieces: message.pieces)
+        let token = await(.commit(message, body: body, completion))
+        let isBodyMissing = message.body != nil && body == 0
+        let refusal: SpoolError? =
+            thread == nil
+            ? .closed
+            : isBodyMissing || message.envelopeCount == 0 || !message.isWithin(bodySize)
+                ? .unknown : record.payloadLength > largestPayload ? .tooLarge : nil
+        if let refusal {
+            if body != 0 { discardBody(body) }
+            handover.post([.written(token: token, .failure(refusal))])
+        } else {
+            handover.put(.write(token: token, .message(record)), isLazy: false)
+        }
+    }
+
+    public func record(_ outcome: SpoolOutcome, durability: SpoolDurability) {
+        let token = await(.outcome(outcome, durability.completion))
+        let number = outcome.message.sequenceNumber
+        let kept = messages[number]?.outcomes[outcome.envelope] ?? Kept()
+        let refusal: SpoolError? =
+            thread == nil
+            ? .closed
+            : messages[number] == nil || kept.isFinal
+                ? .unknown : outcome.payload.count + RecordLayout.outcomeSize > largestPayload ? .tooLarge : nil
+        if let refusal {
+            handover.post([.written(token: token, .failure(refusal))])
+            return
+        }
+        messages[number]?.outcomes[outcome.envelope, default: Kept()].pending += 1
+        if outcome.isFinal { messages[number]?.outcomes[outcome.envelope]?.isFinal = true }
+        let record = OutcomeRecord(
+            message: number, envelope: outcome.envelope, isFinal: outcome.isFinal, payload: outcome.payload)
+        handover.put(.write(token: token, .outcome(record)), isLazy: durability.isLazy)
+    }
+
+    public func note(_ key: [UInt8], _ value: [UInt8], durability: SpoolDurability) {
+        let token = await(.note(key, isEmpty: value.isEmpty, durability.completion))
+        let isTooLarge = key.count + value.count + RecordLayout.noteSize > largestPayload
+        if thread == nil || isTooLarge {
+            handover.post([.written(token: token, .failure(isTooLarge ? .tooLarge : .closed))])
+            return
+        }
+        notes[key, default: Kept()].pending += 1
+        handover.put(.write(token: token, .note(key: key, value: value)), isLazy: durability.isLazy)
+    }
+
+    public func content(
+        of position: SpoolPosition, completion: @escaping (Result<[SpoolPiece], SpoolError>) -> Void
+    ) {
+        if let pieces = cache[position.sequenceNumber] {
+            completion(.success(pieces))
+            return
+        }
+        let token = await(.content(completion))
+        if thread != nil, let live = messages[position.sequenceNumber] {
+            handover.put(.read(token: token, live.location), isLazy: false)
+        } else {
+            handover.post([.content(token: token, .failure(thread == nil ? .closed : .unknown))])
+        }
+    }
+
+    public func makeBody() -> SpoolBody {
+        let number = nextBody
+        nextBody += 1
+        handover.put(.makeBody(number), isLazy: false)
+        return SpoolBody(number: number, store: self)
+    }
+
+    public func openBody(_ position: SpoolPosition) throws(SpoolError) -> FileDescriptor {
+        guard let directories else { throw .closed }
+        guard let live = messages[position.sequenceNumber], live.bodyFile != 0 else { throw .unknown }
+        do throws(SystemError) {
+            let name = SpoolNames.body(live.bodyFile)
+            return FileDescriptor(owning: try calls.open(directories.bodies.number, name, O_RDONLY))
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    public var freeSpace: ByteCount {
+        guard let directories, let free = try? calls.freeBytes(directories.journal.number) else { return ByteCount(0) }
+        return ByteCount(free)
+    }
+
+    public var statistics: SpoolStatistics {
+        let counts = handover.currentCounts
+        var result = SpoolStatistics()
+        result.messages = messages.count
+        result.segments = order.count
+        result.liveBytes = liveBytes
+        result.batches = counts.batches
+        result.records = counts.records
+        result.failedSyncs = counts.failedSyncs
+        result.movedRecords = movedRecords
+        return result
+    }
+
+    public func close() {
+        guard let running = thread else { return }
+        thread = nil
+        handover.stop()
+        running.join()
+        for event in handover.takeEvents() { take(event) }
+        directories = nil
+    }
+
+    /// Largest payload that fits into a fresh segment with its header, a void record and padding.
+    private var largestPayload: Int {
+        options.segmentSize.value - 4 * RecordLayout.block - RecordLayout.headerSize
+    }
+
+    private func await(_ what: Waiting) -> UInt64 {
+        defer { nextToken += 1 }
+        waiting[nextToken] = what
+        return nextToken
+    }
+
+    // MARK: What has been done
+
+    private func take(_ event: SpoolEvent) {
+        switch event {
+        case .opened(let segment): order.append(segment)
+        case .written(let token, let result): written(waiting.removeValue(forKey: token), result)
+        case .delayed(let token, let error): delayed(token, error)
+        case .content(let token, let result):
+            if case .content(let completion) = waiting.removeValue(forKey: token) { completion(result) }
+        case .body(let token, let error):
+            guard case .body(let completion) = waiting.removeValue(forKey: token) else { return }
+            completion(error.map { .failure($0) } ?? .success(()))
+        case .report(let line): report?(line)
+        }
+    }
+
+    private func written(_ what: Waiting?, _ result: Result<WrittenRecord, SpoolError>) {
+        switch what {
+        case .commit(let message, let body, let completion):
+            completion(committed(message, body, result))
+        case .outcome(let outcome, let completion):
+            if case .success(let record) = result { recorded(outcome, at: record.location) }
+            completion?(result.map { _ in })
+        case .note(let key, let isEmpty, let completion):
+            if case .success(let record) = result { noted(key, isEmpty, at: record.location) }
+            completion?(result.map { _ in })
+        case .move(let moved): self.moved(moved, result)
+        case .content, .body, nil: break
+        }
+    }
+
+    private func committed(
+        _ message: SpoolMessage, _ body: UInt64, _ result: Result<WrittenRecord, SpoolError>
+    ) -> Result<SpoolPosition, SpoolError> {
+        switch result {
+        case .success(let record):
+            messages[record.number] = Live(
+                location: record.location, envelopeCount: message.envelopeCount, bodyFile: body)
+            count(record.location)
+            cache.insert(message.pieces, for: record.number)
+            isShort = false
+            return .success(SpoolPosition(sequenceNumber: record.number))
+        case .failure(let error):
+            if error == .full { isShort = true }
+            return .failure(error)
+        }
+    }
+
+    private func recorded(_ outcome: SpoolOutcome, at location: RecordLocation) {
+        let number = outcome.message.sequenceNumber
+        guard var kept = messages[number]?.outcomes[outcome.envelope] else { return }
+        if let old = kept.location { discount(old) }
+        kept.location = location
+        kept.pending -= 1
+        count(location)
+        messages[number]?.outcomes[outcome.envelope] = kept
+        guard outcome.isFinal else { return }
+        messages[number]?.finals += 1
+        if let live = messages[number], live.finals >= live.envelopeCount { bury(number, live) }
+    }
+
+    // The tombstone is durable: what it cancels may go, the record with its segment, the body now (invariant 5).
+    private func bury(_ number: UInt64, _ live: Live) {
+        discount(live.location)
+        for kept in live.outcomes.values { if let location = kept.location { discount(location) } }
+        if live.bodyFile != 0, thread != nil { handover.put(.removeBody(live.bodyFile), isLazy: true) }
+        cache.remove(number)
+        messages[number] = nil
+    }
+
+    private func noted(_ key: [UInt8], _ isEmpty: Bool, at location: RecordLocation) {
+        guard var kept = notes[key] else { return }
+        if let old = kept.location { discount(old) }
+        kept.location = isEmpty ? nil : location
+        kept.pending -= 1
+        if !isEmpty { count(location) }
+        notes[key] = isEmpty && kept.pending == 0 ? nil : kept
+    }
+
+    // The record stays with the journal, which tries on; only the one who waits is told.
+    private func delayed(_ token: UInt64, _ error: SpoolError) {
+        switch waiting[token] {
+        case .outcome(let outcome, let completion?):
+            waiting[token] = .outcome(outcome, nil)
+            completion(.failure(error))
+        case .note(let key, let isEmpty, let completion?):
+            waiting[token] = .note(key, isEmpty: isEmpty, nil)
+            completion(.failure(error))
+        case .outcome, .note, .commit, .content, .body, .move, nil: break
+        }
+        if error == .full { isShort = true }
+    }
+
+    // MARK: Segments
+
+    func count(_ location: RecordLocation) {
+        usage[location.segment, default: Usage()].records += 1
+        usage[location.segment, default: Usage()].bytes += location.length
+        liveBytes += location.length
+    }
+
+    func discount(_ location: RecordLocation) {
+        usage[location.segment]?.records -= 1
+        usage[location.segment]?.bytes -= location.length
+        liveBytes -= location.length
+    }
+
+    private func freeSegments() {
+        guard thread != nil else { return }
+        while order.count > 1, let oldest = order.first, usage[oldest]?.records ?? 0 == 0 {
+            order.removeFirst()
+            usage[oldest] = nil
+            if unmovable == oldest { unmovable = nil }
+            handover.put(.free(segment: oldest), isLazy: false)
+        }
+    }
+
+    var isWorthCleaning: Bool {
+        guard thread != nil, movesInFlight == 0, order.count > 1, unmovable != order.first else { return false }
+        guard order.count > options.cleaningThreshold || isShort else { return false }
+        return liveBytes < order.count * options.segmentSize.value / 4
+    }
+
+    func move(_ what: Moved, from location: RecordLocation, identity: UInt64) {
+        movesInFlight += 1
+        handover.put(.move(token: await(.move(what)), location, identity: identity), isLazy: true)
+    }
+}
+
+extension DiskSpool: BodyStore {
+    func appendBody(
+        _ number: UInt64, _ bytes: [UInt8], at offset: UInt64, completion: ((Result<Void, SpoolError>) -> Void)?
+    ) {
+        guard thread != nil else {
+            completion?(.failure(.closed))
+            return
+        }
+        let token = await(.body(completion ?? { _ in }))
+        handover.put(.appendBody(token: token, number, bytes, offset: offset), isLazy: false)
+    }
+
+    func discardBody(_ number: UInt64) {
+        if thread != nil { handover.put(.removeBody(number), isLazy: true) }
+    }
+}
+
+extension SpoolDurability {
+    var isLazy: Bool {
+        switch self {
+        case .lazy: true
+        case .now: false
+        }
+    }
+
+    var completion: ((Result<Void, SpoolError>) -> Void)? {
+        switch self {
+        case .lazy: nil
+        case .now(let completion): completion
+        }
+    }
+}
+
+extension SpoolMessage {
+    /// No piece reaches behind the end of a body of `size` bytes.
+    func isWithin(_ size: UInt64) -> Bool {
+        pieces.allSatisfy { piece in
+            switch piece {
+            case .bytes: true
+            case .body(let offset, let count): offset <= size && count <= size - offset
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: ISC
+
+import Glibc
+import Posix
+
+/// Writing what waits: a batch is a void record where one is owed, records, and a padding record up to whole blocks.
+extension Journal {
+    /// Writes all that is pending. What cannot be written is refused, or held where it must not be lost.
+    func flush() {
+        syncBodies()
+        var next = 0
+        while next < pending.count || !doubtful.isEmpty {
+            // The debt of a void record alone is no reason to insist: it goes before the next record that can be written.
+            if next == pending.count {
+                if makeRoom(for: nil) == nil { _ = writeBatch(next..<next) }
+                break
+            }
+            let first = pending[next].content
+            // What is held was recorded earlier: nothing of its kind may overtake it.
+            if first.mustNotBeLost, !held.isEmpty {
+                held.append(pending[next])
+                next += 1
+                continue
+            }
+            if let error = makeRoom(for: first) {
+                refuse(pending[next], error)
+                next += 1
+                continue
+            }
+            let batch = next..<endOfBatch(from: next)
+            next = batch.upperBound
+            if writeBatch(batch) == nil { continue }
+            // Invariant 7: the batch goes whole into a new segment, once; a disk that fails again refuses it.
+            var error: SpoolError?
+            for index in batch where error == nil { error = makeRoom(for: pending[index].content, batch) }
+            if error == nil { error = writeBatch(batch) }
+            if let error { for index in batch { refuse(pending[index], error) } }
+            tell()
+        }
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    /// What fits into a new segment behind its header and a void record.
+    private var largestBatch: Int { segmentSize - 3 * RecordLayout.block }
+
+    private var voidLength: Int { doubtful.isEmpty ? 0 : RecordContent.void(doubtful).length }
+
+    /// The first write that does not go into the batch that begins with `first`.
+    private func endOfBatch(from first: Int) -> Int {
+        guard let current else { return first }
+        var size = RecordLayout.aligned(voidLength)
+        var end = first
+        let mayTakeMessages = reserveIsWhole
+        while end < pending.count {
+            let content = pending[end].content
+            let grown = size + RecordLayout.aligned(content.length)
+            if end > first {
+                if grown > options.batchSize.value { break }
+                if content.isMessage, !mayTakeMessages { break }
+                if content.mustNotBeLost, !held.isEmpty { break }
+                // It must fit once more behind a void record, should its sync fail.
+                if RecordLayout.padded(grown) > largestBatch { break }
+            }
+            if RecordLayout.padded(grown) > segmentSize - current.position { break }
+            size = grown
+            end += 1
+        }
+        return end
+    }
+
+    /// Writes and syncs the batch; the reason when that failed, and the segment is given up then.
+    private func writeBatch(_ batch: Range<Int>) -> SpoolError? {
+        guard var segment = current else { return .full }
+        var size = RecordLayout.aligned(voidLength)
+        for index in batch { size += RecordLayout.aligned(pending[index].content.length) }
+        let padded = RecordLayout.padded(size)
+        guard padded <= segmentSize - segment.position else { return .full }
+        if padded > buffer.count {
+            buffer.deallocate()
+            buffer = .allocate(byteCount: padded, alignment: RecordLayout.block)
+        }
+        let first = nextNumber
+        var position = 0
+        var written: [WrittenRecord] = []
+        written.reserveCapacity(batch.count)
+        if !doubtful.isEmpty { append(.void(doubtful), at: &position) }
+        for index in batch {
+            let location = RecordLocation(
+                segment: segment.number, offset: segment.position + position, length: pending[index].content.length)
+            written.append(WrittenRecord(number: nextNumber, location: location))
+            append(pending[index].content, at: &position)
+        }
+        if position < padded { pad(from: position, to: padded) }
+        do throws(SystemError) {
+            let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<padded])
+            try calls.write(segment.file, bytes, at: segment.position)
+            try calls.syncData(segment.file)
+        } catch {
+            giveUp(segment, first...(nextNumber - 1), error)
+            return .system(error)
+        }
+        segment.position += padded
+        current = segment
+        durable = nextNumber - 1
+        doubtful = []
+        counts.batches += 1
+        counts.records += batch.count
+        lastBatch = padded
+        for (index, record) in zip(batch, written) {
+            events.append(.written(token: pending[index].token, .success(record)))
+        }
+        shrinkBuffer()
+        tell()
+        return nil
+    }
+
+    private func append(_ content: RecordContent, at position: inout Int) {
+        content.write(to: buffer, at: position, epoch: epoch, number: nextNumber, durable: durable)
+        position += RecordLayout.aligned(content.length)
+        nextNumber += 1
+    }
+
+    private func pad(from start: Int, to end: Int) {
+        for index in start..<end { buffer[index] = 0 }
+        RecordContent.seal(
+            buffer, at: start, length: end - start, type: .padding, epoch: epoch, number: nextNumber, durable: durable)
+        nextNumber += 1
+    }
+
+    /// A padding record alone, whose mark tells that all before it is durable.
+    func writeMark() {
+        guard let segment = current, segmentSize - segment.position >= RecordLayout.block else { return }
+        pad(from: 0, to: RecordLayout.block)
+        do throws(SystemError) {
+            try calls.write(
+                segment.file, UnsafeRawBufferPointer(rebasing: buffer[..<RecordLayout.block]), at: segment.position)
+            try calls.syncData(segment.file)
+        } catch {
+            events.append(.report("\(error) at the end of segment \(SpoolNames.segment(segment.number))"))
+        }
+    }
+
+    private func shrinkBuffer() {
+        let usual = RecordLayout.padded(options.batchSize.value)
+        guard buffer.count > usual else { return }
+        buffer.deallocate()
+        buffer = .allocate(byteCount: usual, alignment: RecordLayout.block)
+    }
+
+    // Nobody knows which of these sectors are on the disk, and the page cache may claim all of them (invariant 7).
+    private func giveUp(_ segment: Segment, _ range: ClosedRange<UInt64>, _ error: SystemError) {
+        calls.close(segment.file)
+        current = nil
+        counts.failedSyncs += 1
+        if let last = doubtful.last, last.upperBound + 1 == range.lowerBound {
+            doubtful[doubtful.count - 1] = last.lowerBound...range.upperBound
+        } else {
+            doubtful.append(range)
+        }
+        events.append(.report("\(error): segment \(SpoolNames.segment(segment.number)) is given up"))
+    }
+
+    func refuse(_ write: PendingWrite, _ error: SpoolError) {
+        switch write.content {
+        case .message(let message):
+            if message.bodyFile != 0 { removeBody(message.bodyFile) }
+            events.append(.written(token: write.token, .failure(error)))
+        case .copy, .void:
+            events.append(.written(token: write.token, .failure(error)))
+        case .outcome, .note:
+            held.append(write)
+            heldUntil = heldUntil ?? Handover.now() + Journal.retryInterval
+            events.append(.delayed(token: write.token, error))
+        }
+    }
+
+    // MARK: Room
+
+    /// Makes the current segment one that takes `content`; the reason when there is none.
+    private func makeRoom(for content: RecordContent?, _ batch: Range<Int> = 0..<0) -> SpoolError? {
+        var size = RecordLayout.aligned(voidLength)
+        if batch.isEmpty {
+            size += RecordLayout.aligned(content?.length ?? 0)
+        } else {
+            for index in batch { size += RecordLayout.aligned(pending[index].content.length) }
+        }
+        let needed = RecordLayout.padded(size)
+        if needed > segmentSize - RecordLayout.block { return .tooLarge }
+        let isMessage = content?.isMessage ?? false
+        if let current, segmentSize - current.position >= needed {
+            return isMessage && !reserveIsWhole ? .full : nil
+        }
+        if ready.isEmpty, let error = prepareNow() { return error }
+        guard !ready.isEmpty else { return .full }
+        if isMessage, !reserveIsWhole(without: 1) { return .full }
+        if let current { calls.close(current.file) }
+        let segment = ready.removeFirst()
+        current = segment
+        events.append(.opened(segment: segment.number))
+        return nil
+    }
+
+    /// New mail may go on: enough segments are prepared for outcomes, or the disk has the room for them.
+    private var reserveIsWhole: Bool { reserveIsWhole(without: 0) }
+
+    private func reserveIsWhole(without used: Int) -> Bool {
+        let missing = options.reservedSegments - (ready.count - used)
+        if missing <= 0 { return true }
+        guard blockage == nil else { return false }
+        return hasRoom(for: missing * segmentSize)
+    }
+}
+
+extension RecordContent {
+    /// New mail, which may not use what is reserved.
+    var isMessage: Bool {
+        switch self {
+        case .message: true
+        case .outcome, .note, .void, .copy: false
+        }
+    }
+
+    var mustNotBeLost: Bool {
+        switch self {
+        case .outcome, .note: true
+        case .message, .void, .copy: false
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: ISC
+
+import Glibc
+import Posix
+
+/// Segments before and after their life: zero-written and synced before use, and used again when all in them is dead.
+extension Journal {
+    /// A segment on its way: zeros up to `written`.
+    struct Preparation {
+        var number: UInt64
+        var name: String
+        var file: Int32
+        var written = 0
+    }
+
+    private static let slice = 256 << 10
+
+    private var wantsSegments: Bool { ready.count < options.reservedSegments + 1 }
+    var hasMaintenance: Bool { !frees.isEmpty || wantsSegments }
+
+    /// One slice of what is better done before it is needed; short, so that a message does not wait for it.
+    func maintain() {
+        if let blockage, blockage.until > Handover.now() { return }
+        blockage = nil
+        if !frees.isEmpty {
+            freeNext()
+        } else if wantsSegments, ready.count < options.reservedSegments || !handover.hasUrgentJobs {
+            _ = prepareSlice()
+        }
+    }
+
+    /// Prepares a whole segment while the writer waits.
+    func prepareNow() -> SpoolError? {
+        if let blockage, blockage.until > Handover.now() { return blockage.error }
+        while !frees.isEmpty, blockage == nil { freeNext() }
+        let had = ready.count
+        while ready.count == had { if let error = prepareSlice() { return error } }
+        return nil
+    }
+
+    func hasRoom(for count: Int) -> Bool {
+        guard let free = try? calls.freeBytes(directories.journal.number) else { return false }
+        counts.freeBytes = free
+        return free >= count + options.minimumFree.value
+    }
+
+    private func prepareSlice() -> SpoolError? {
+        do throws(SystemError) {
+            if preparation == nil { preparation = try beginPreparation() }
+            guard var next = preparation else { return .full }
+            if next.written < segmentSize {
+                try writeZeros(&next)
+                preparation = next
+            } else {
+                ready.append(try finishPreparation(next))
+                preparation = nil
+                nextSegment += 1
+            }
+            return nil
+        } catch {
+            if let failed = preparation {
+                calls.close(failed.file)
+                try? calls.unlink(directories.journal.number, failed.name)
+            }
+            preparation = nil
+            let reason: SpoolError = error.code == ENOSPC || error.code == EDQUOT ? .full : .system(error)
+            blockage = (reason, Handover.now() + Journal.retryInterval)
+            events.append(.report("no new segment: \(error)"))
+            return reason
+        }
+    }
+
+    private func beginPreparation() throws(SystemError) -> Preparation {
+        let directory = directories.journal.number
+        if let name = material.popLast() {
+            let file = try calls.open(directory, name, O_RDWR)
+            let next = Preparation(number: nextSegment, name: name, file: file)
+            preparation = next
+            try calls.truncate(file, segmentSize)
+            return next
+        }
+        guard hasRoom(for: segmentSize) else { throw SystemError("fstatvfs", ENOSPC) }
+        let name = SpoolNames.spare(nextSegment)
+        let file = try calls.open(directory, name, O_RDWR | O_CREAT | O_TRUNC)
+        preparation = Preparation(number: nextSegment, name: name, file: file)
+        try calls.allocate(file, segmentSize)
+        return Preparation(number: nextSegment, name: name, file: file)
+    }
+
+    private func writeZeros(_ next: inout Preparation) throws(SystemError) {
+        // As much as the last batch used, so that preparing keeps pace with writing.
+        let count = min(max(Journal.slice, lastBatch), segmentSize - next.written, buffer.count)
+        let zeros = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+        memset(zeros.baseAddress, 0, count)
+        try calls.write(next.file, UnsafeRawBufferPointer(zeros), at: next.written)
+        // The sync at the end finds little left to do then.
+        calls.startWriting(next.file, at: next.written, count)
+        next.written += count
+    }
+
+    // The zeros are synced before the header, and the header before it has the name that recovery reads: a segment of
+    // that name is in use, or zeros.
+    private func finishPreparation(_ next: Preparation) throws(SystemError) -> Segment {
+        let directory = directories.journal.number
+        try calls.sync(next.file)
+        let block = UnsafeMutableRawBufferPointer(rebasing: buffer[..<RecordLayout.block])
+        SegmentHeader(segment: next.number, epoch: epoch, size: segmentSize).write(to: block)
+        try calls.write(next.file, UnsafeRawBufferPointer(block), at: 0)
+        try calls.sync(next.file)
+        try calls.rename(directory, next.name, directory, SpoolNames.segment(next.number))
+        try calls.sync(directory)
+        return Segment(number: next.number, file: next.file, position: RecordLayout.block)
+    }
+
+    // Invariant 5: each goes for certain before the next one may, since that one can hold the tombstones of its mail.
+    private func freeNext() {
+        guard let number = frees.first else { return }
+        let directory = directories.journal.number
+        if reader?.number == number { closeReader() }
+        let name = SpoolNames.spare(number)
+        do throws(SystemError) {
+            do throws(SystemError) {
+                try calls.rename(directory, SpoolNames.segment(number), directory, name)
+            } catch {
+                // It was renamed before, and only the sync failed.
+                if error.code != ENOENT { throw error }
+            }
+            try calls.sync(directory)
+            frees.removeFirst()
+            if material.count + ready.count <= options.reservedSegments {
+                material.append(name)
+            } else {
+                try calls.unlink(directory, name)
+            }
+        } catch {
+            blockage = (.system(error), Handover.now() + Journal.retryInterval)
+            events.append(.report("segment \(SpoolNames.segment(number)) is not freed: \(error)"))
+        }
+    }
+}

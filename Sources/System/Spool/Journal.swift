@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Glibc
+import Posix
+
+/// The directories of a spool. Descriptors only, so that it works in a chroot and below long paths.
+final class SpoolDirectories {
+    let root: FileDescriptor
+    let lock: FileDescriptor
+    let journal: FileDescriptor
+    let bodies: FileDescriptor
+    let aside: FileDescriptor
+
+    init(
+        root: consuming FileDescriptor, lock: consuming FileDescriptor, journal: consuming FileDescriptor,
+        bodies: consuming FileDescriptor, aside: consuming FileDescriptor
+    ) {
+        self.root = root
+        self.lock = lock
+        self.journal = journal
+        self.bodies = bodies
+        self.aside = aside
+    }
+}
+
+/// The writing side of the journal; belongs to the sync thread alone once that has started.
+///
+/// A turn takes all that waits, writes it in as few batches as it fits in, each with one sync, tells the loop after
+/// each, and then prepares segments until something waits again. Numbers, the epoch and the known durable number are
+/// added here, so that the order in the journal is the order of writing.
+final class Journal {
+    struct Segment {
+        var number: UInt64
+        var file: Int32
+        var position: Int
+    }
+
+    struct PendingWrite {
+        var token: UInt64
+        var content: RecordContent
+    }
+
+    struct OpenBody {
+        var file: Int32
+        var failure: SpoolError?
+        /// Bytes whose writing out has not begun.
+        var waiting = 0
+    }
+
+    struct Start {
+        var epoch: UInt64
+        var nextNumber: UInt64
+        var durable: UInt64
+        /// Numbers that recovery found torn or lost, and those that it skipped.
+        var void: [ClosedRange<UInt64>]
+        var nextSegment: UInt64
+        /// Files that may become segments again.
+        var material: [String]
+    }
+
+    let calls: any SpoolCalls
+    let handover: Handover
+    let directories: SpoolDirectories
+    let options: SpoolOptions
+    let segmentSize: Int
+    let epoch: UInt64
+    var nextNumber: UInt64
+    var durable: UInt64
+    /// Void ranges that no durable record tells yet.
+    var doubtful: [ClosedRange<UInt64>]
+    var current: Segment?
+    var ready: [Segment] = []
+    var nextSegment: UInt64
+    var material: [String]
+    var preparation: Preparation?
+    /// Why no segment could be prepared, and when that is tried again.
+    var blockage: (error: SpoolError, until: UInt64)?
+    var frees: [UInt64] = []
+    var pending: [PendingWrite] = []
+    /// Outcomes and notes that could not be written; tried again with the next batch or at this time.
+    var heldUntil: UInt64?
+    var held: [PendingWrite] = []
+    var bodies: [UInt64: OpenBody] = [:]
+    var events: [SpoolEvent] = []
+    var counts = JournalCounts()
+    var reader: Segment?
+    var buffer: UnsafeMutableRawBufferPointer
+    /// Bytes of the batch written last.
+    var lastBatch = 0
+
+    static let retryInterval: UInt64 = 1000
+
+    init(
+        calls: any SpoolCalls, handover: Handover, directories: SpoolDirectories, options: SpoolOptions, start: Start
+    ) {
+        self.calls = calls
+        self.handover = handover
+        self.directories = directories
+        self.options = options
+        segmentSize = options.segmentSize.value
+        epoch = start.epoch
+        nextNumber = start.nextNumber
+        durable = start.durable
+        doubtful = start.void
+        nextSegment = start.nextSegment
+        material = start.material
+        buffer = .allocate(byteCount: RecordLayout.padded(options.batchSize.value), alignment: RecordLayout.block)
+    }
+
+    deinit {
+        for segment in ready { calls.close(segment.file) }
+        for body in bodies.values { calls.close(body.file) }
+        if let current { calls.close(current.file) }
+        if let reader { calls.close(reader.file) }
+        if let preparation { calls.close(preparation.file) }
+        buffer.deallocate()
+    }
+
+    /// The life of the sync thread.
+    func run() {
+        while true {
+            flush()
+            tell()
+            let work = handover.take(until: nextDeadline)
+            // Outcomes that failed go before what came later: an older one must not overtake a newer one.
+            if !held.isEmpty, !work.jobs.isEmpty || work.isStopping || heldUntil.map({ $0 <= Handover.now() }) ?? false {
+                pending = held + pending
+                held = []
+                heldUntil = nil
+            }
+            for job in work.jobs { perform(job) }
+            flush()
+            tell()
+            if work.isStopping {
+                finish()
+                return
+            }
+            maintain()
+        }
+    }
+
+    func tell() {
+        if events.isEmpty { return }
+        handover.tell(events, counts)
+        events.removeAll(keepingCapacity: true)
+    }
+
+    private var nextDeadline: UInt64? {
+        let work: UInt64? = hasMaintenance ? (blockage?.until ?? 0) : nil
+        return [work, heldUntil].compactMap { $0 }.min()
+    }
+
+    private func perform(_ job: SpoolJob) {
+        switch job {
+        case .write(let token, let content): pending.append(PendingWrite(token: token, content: content))
+        case .move(let token, let location, let identity): move(token, location, identity)
+        case .read(let token, let location): events.append(.content(token: token, pieces(at: location)))
+        case .makeBody(let number): makeBody(number)
+        case .appendBody(let token, let number, let bytes, let offset):
+            events.append(.body(token: token, appendBody(number, bytes, at: offset)))
+        case .removeBody(let number): removeBody(number)
+        case .free(let segment):
+            frees.append(segment)
+            // What is freed is room: waiting for the next attempt would refuse mail for nothing.
+            blockage = nil
+        }
+    }
+
+    /// A last record tells recovery that all before it was durable: damage to it is then seen as such.
+    private func finish() {
+        for write in held { events.append(.written(token: write.token, .failure(.closed))) }
+        held = []
+        if current != nil, counts.records > 0 { writeMark() }
+        tell()
+    }
+
+    // MARK: Reading
+
+    private func pieces(at location: RecordLocation) -> Result<[SpoolPiece], SpoolError> {
+        switch payload(at: location) {
+        case .failure(let error): return .failure(error)
+        case .success(let (type, bytes)):
+            let message = bytes.withUnsafeBytes { type == .message ? MessageRecord($0, .all) : nil }
+            return message.map { .success($0.pieces) } ?? .failure(.damaged)
+        }
+    }
+
+    private func payload(at location: RecordLocation) -> Result<(RecordType, [UInt8]), SpoolError> {
+        do throws(SystemError) {
+            let file = try file(of: location.segment)
+            let record = UnsafeMutableRawBufferPointer.allocate(byteCount: location.length, alignment: 8)
+            defer { record.deallocate() }
+            let count = try calls.read(file, record, at: location.offset)
+            guard count == location.length, let header = RecordHeader(in: UnsafeRawBufferPointer(record), at: 0),
+                header.length == count
+            else { return .failure(.damaged) }
+            return .success((header.type, Array(record[RecordLayout.headerSize...])))
+        } catch {
+            return .failure(.system(error))
+        }
+    }
+
+    private func file(of segment: UInt64) throws(SystemError) -> Int32 {
+        if let current, current.number == segment { return current.file }
+        if let reader, reader.number == segment { return reader.file }
+        closeReader()
+        let file = try calls.open(directories.journal.number, SpoolNames.segment(segment), O_RDONLY)
+        reader = Segment(number: segment, file: file, position: 0)
+        return file
+    }
+
+    func closeReader() {
+        if let reader { calls.close(reader.file) }
+        reader = nil
+    }
+
+    private func move(_ token: UInt64, _ location: RecordLocation, _ identity: UInt64) {
+        switch payload(at: location) {
+        case .failure(let error): events.append(.written(token: token, .failure(error)))
+        case .success((let type, var bytes)):
+            if type == .message {
+                bytes.withUnsafeMutableBytes { $0.storeBytes(of: identity.littleEndian, as: UInt64.self) }
+            }
+            pending.append(PendingWrite(token: token, content: .copy(type, bytes)))
+        }
+    }
+}
+
+/// How the files of a spool are called.
+enum SpoolNames {
+    static let lock = "lock"
+    static let journal = "journal"
+    static let bodies = "bodies"
+    static let aside = "aside"
+
+    static func segment(_ number: UInt64) -> String { name(number, "seg") }
+    static func spare(_ number: UInt64) -> String { name(number, "spare") }
+    static func body(_ number: UInt64) -> String { name(number, "body") }
+
+    static func damaged(_ segment: UInt64, _ offset: Int) -> String {
+        Hexadecimal.text(segment, width: 16) + "-" + Hexadecimal.text(UInt64(offset), width: 8)
+    }
+
+    private static func name(_ number: UInt64, _ kind: String) -> String {
+        Hexadecimal.text(number, width: 16) + "." + kind
+    }
+
+    /// The number in a name of this kind; nil for any other name.
+    static func number(_ name: String, _ kind: String) -> UInt64? {
+        guard name.hasSuffix("." + kind) else { return nil }
+        return Hexadecimal.value(name.dropLast(kind.utf8.count + 1), width: 16)
+    }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Glibc
+public import Mail
+import Posix
+
+/// What was found at the start.
+public struct RecoveredSpool {
+    /// Live messages in the order of their positions. Deliver none before all of this has been read.
+    public var messages: [RecoveredMessage] = []
+    public var notes: [[UInt8]: [UInt8]] = [:]
+    public var reports: [SpoolReport] = []
+
+    public init() {}
+}
+
+/// A message that was committed and has an envelope without a final outcome.
+public struct RecoveredMessage {
+    public var position: SpoolPosition
+    public var id: MessageID
+    public var envelopeCount: UInt32
+    public var envelopes: [UInt8]
+    public var attributes: [UInt8]
+    /// Bytes of the message as it will be sent.
+    public var size: UInt64
+    /// The latest outcome of each envelope that has one.
+    public var outcomes: [UInt32: RecoveredOutcome]
+    /// Its body file is gone or too short: there is nothing that could be delivered.
+    public var isBodyMissing: Bool
+}
+
+public struct RecoveredOutcome: Hashable, Sendable {
+    public var payload: [UInt8]
+    public var isFinal: Bool
+}
+
+/// Something that the log has to tell.
+public enum SpoolReport: Hashable, Sendable, CustomStringConvertible {
+    /// The end of the journal was being written when the machine stopped; nobody had an answer for it.
+    case tornTail(segment: UInt64, bytes: Int)
+    /// Records that had been safe are damaged; a copy of the bytes is in `aside`.
+    case corruption(segment: UInt64, offset: Int, bytes: Int, records: UInt64, aside: String)
+    case badHeader(segment: UInt64)
+    case unreadable(segment: UInt64, SpoolError)
+    case bodyMissing(MessageID)
+    case bodyRemoved(String)
+
+    public var description: String {
+        switch self {
+        case .tornTail(let segment, let bytes):
+            "torn tail of \(bytes) bytes in segment \(SpoolNames.segment(segment))"
+        case .corruption(let segment, let offset, let bytes, let records, let aside):
+            "corruption: \(records) records lost, \(bytes) bytes at \(offset) of segment "
+                + "\(SpoolNames.segment(segment)), set aside as \(aside)"
+        case .badHeader(let segment): "damaged header of segment \(SpoolNames.segment(segment))"
+        case .unreadable(let segment, let error): "segment \(SpoolNames.segment(segment)) is not readable: \(error)"
+        case .bodyMissing(let id): "body file of message \(id) is missing"
+        case .bodyRemoved(let name): "\(name) belonged to no message and was removed"
+        }
+    }
+}
+
+/// Reads the journal as the last process left it: a value that takes one segment after another, in their order.
+///
+/// Every record with a right sum counts, the others leave a hole in the sequence of numbers. A hole is settled when a
+/// void record names it, corruption when something later knew a number at or above it to be durable, and a torn tail
+/// otherwise.
+struct Recovery {
+    struct Live {
+        var message: MessageRecord
+        var size: UInt64
+        var location: RecordLocation
+        var outcomes: [UInt32: Outcome] = [:]
+        var finals: UInt32 = 0
+    }
+
+    struct Outcome {
+        var payload: [UInt8]
+        var isFinal: Bool
+        var location: RecordLocation
+    }
+
+    /// Bytes that are no record, and the numbers missing there (none: only bytes).
+    struct Hole {
+        var segment: UInt64
+        var bytes: Range<Int>
+        var first: UInt64
+        var last: UInt64?
+    }
+
+    var messages: [UInt64: Live] = [:]
+    var notes: [[UInt8]: (value: [UInt8], location: RecordLocation)] = [:]
+    var reports: [SpoolReport] = []
+    var segments: [UInt64] = []
+    var highestEpoch: UInt64 = 0
+    /// 0 until a record was read.
+    var highestNumber: UInt64 = 0
+    var highestDurable: UInt64 = 0
+    var voids: [ClosedRange<UInt64>] = []
+    private var holes: [Hole] = []
+    /// Outcomes of messages that have not been met: one that was moved stands behind its older outcomes.
+    private var early: [UInt64: [UInt32: Outcome]] = [:]
+    private var epoch: UInt64 = 0
+
+    mutating func read(_ bytes: UnsafeRawBufferPointer, segment: UInt64) {
+        segments.append(segment)
+        if let header = SegmentHeader(in: bytes), header.segment == segment {
+            epoch = header.epoch
+        } else {
+            reports.append(.badHeader(segment: segment))
+            // Every batch begins at a block, so the first record of the segment is where it always is.
+            if let first = RecordHeader(in: bytes, at: RecordLayout.block) { epoch = first.epoch }
+        }
+        highestEpoch = max(highestEpoch, epoch)
+        var position = RecordLayout.block
+        while position < bytes.count {
+            guard let found = next(in: bytes, from: position) else {
+                if let end = Recovery.lastByte(in: bytes, from: position) {
+                    holes.append(Hole(segment: segment, bytes: position..<end, first: highestNumber + 1))
+                }
+                return
+            }
+            let header = found.header
+            if highestNumber != 0, header.number > highestNumber + 1 {
+                note(Hole(
+                    segment: segment, bytes: position..<found.offset, first: highestNumber + 1,
+                    last: header.number - 1))
+            }
+            highestNumber = header.number
+            highestDurable = max(highestDurable, header.durable)
+            let payload = UnsafeRawBufferPointer(
+                rebasing: bytes[found.offset + RecordLayout.headerSize..<found.offset + header.length])
+            let location = RecordLocation(segment: segment, offset: found.offset, length: header.length)
+            if !take(header, payload, location) {
+                let end = found.offset + header.length
+                holes.append(
+                    Hole(segment: segment, bytes: found.offset..<end, first: header.number, last: header.number))
+            }
+            position = found.offset + RecordLayout.aligned(header.length)
+        }
+    }
+
+    // What is missing before the first record of a segment is what stood in the bytes at the end of the one before.
+    private mutating func note(_ hole: Hole) {
+        if hole.bytes.isEmpty, let tail = holes.last, tail.last == nil, tail.first == hole.first {
+            holes[holes.count - 1].last = hole.last
+        } else {
+            holes.append(hole)
+        }
+    }
+
+    /// The next record of this epoch that continues the sequence, at `start` or behind bytes that are none.
+    private func next(in bytes: UnsafeRawBufferPointer, from start: Int) -> (offset: Int, header: RecordHeader)? {
+        var offset = start
+        while offset <= bytes.count - RecordLayout.headerSize {
+            if let header = RecordHeader(in: bytes, at: offset), header.epoch == epoch, header.number > highestNumber {
+                return (offset, header)
+            }
+            offset += 8
+        }
+        return nil
+    }
+
+    private static func lastByte(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
+        var end = bytes.count
+        while end - 8 >= start, bytes.integer(UInt64.self, at: end - 8) == 0 { end -= 8 }
+        while end > start, bytes[end - 1] == 0 { end -= 1 }
+        return end > start ? end : nil
+    }
+
+    /// False when the record's own lengths contradict each other.
+    private mutating func take(
+        _ header: RecordHeader, _ payload: UnsafeRawBufferPointer, _ location: RecordLocation
+    ) -> Bool {
+        switch header.type {
+        case .padding: return true
+        case .message:
+            guard let message = MessageRecord(payload, .withoutPieces), let size = MessageRecord.size(payload)
+            else { return false }
+            take(message, size, number: header.number, location)
+        case .outcome:
+            guard let outcome = OutcomeRecord(payload) else { return false }
+            take(outcome, location)
+        case .note:
+            guard let note = NoteRecord(payload) else { return false }
+            notes[note.key] = note.value.isEmpty ? nil : (note.value, location)
+        case .void:
+            guard let ranges = VoidRecord.ranges(payload) else { return false }
+            voids += ranges
+            let gone = messages.keys.filter { number in ranges.contains { $0.contains(number) } }
+            for number in gone { messages[number] = nil }
+        }
+        return true
+    }
+
+    private mutating func take(
+        _ message: MessageRecord, _ size: UInt64, number: UInt64, _ location: RecordLocation
+    ) {
+        let identity = message.movedFrom == 0 ? number : message.movedFrom
+        var live = Live(message: message, size: size, location: location)
+        live.outcomes = messages[identity]?.outcomes ?? early.removeValue(forKey: identity) ?? [:]
+        live.finals = UInt32(live.outcomes.values.count { $0.isFinal })
+        messages[identity] = live.finals < message.envelopeCount ? live : nil
+    }
+
+    private mutating func take(_ record: OutcomeRecord, _ location: RecordLocation) {
+        let outcome = Outcome(payload: record.payload, isFinal: record.isFinal, location: location)
+        guard var live = messages[record.message] else {
+            let known = early[record.message]?[record.envelope]?.isFinal ?? false
+            if !known || record.isFinal { early[record.message, default: [:]][record.envelope] = outcome }
+            return
+        }
+        let wasFinal = live.outcomes[record.envelope]?.isFinal ?? false
+        if wasFinal, !record.isFinal { return }
+        live.outcomes[record.envelope] = outcome
+        if record.isFinal, !wasFinal { live.finals += 1 }
+        messages[record.message] = live.finals < live.message.envelopeCount ? live : nil
+    }
+
+    /// Holes that no void record names, with what they are.
+    func unsettled() -> [(hole: Hole, isCorruption: Bool)] {
+        var result: [(Hole, Bool)] = []
+        for hole in holes {
+            guard let last = hole.last else {
+                // Bytes behind the last record: where the sequence goes on without a gap, nothing is missing there.
+                let isVoid = voids.contains { $0.contains(hole.first) }
+                if highestNumber < hole.first, !isVoid { result.append((hole, false)) }
+                continue
+            }
+            var first = hole.first
+            // Written in order, void ranges ascend.
+            for range in voids where range.contains(first) { first = range.upperBound &+ 1 }
+            if first > last { continue }
+            var rest = hole
+            rest.first = first
+            result.append((rest, highestDurable >= first))
+        }
+        return result
+    }
+}
+
+extension MessageRecord {
+    /// The sum of the counts of the pieces.
+    static func size(_ payload: UnsafeRawBufferPointer) -> UInt64? {
+        var size: UInt64 = 0
+        for index in 0..<Int(payload.integer(UInt32.self, at: 40)) {
+            let at = RecordLayout.messageSize + index * RecordLayout.pieceSize + 16
+            guard at + 8 <= payload.count else { return nil }
+            size &+= payload.integer(UInt64.self, at: at)
+        }
+        return size
+    }
+}

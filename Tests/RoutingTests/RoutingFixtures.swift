@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: ISC
+
+import Configuration
+import Mail
+import Routing
+import Testing
+
+/// A world made of dictionaries.
+struct DictionaryWorld: ExpansionWorld {
+    var tables: [String: TableContent] = [:]
+    /// Tables that fail when asked.
+    var brokenTables: Set<String> = []
+    var users: [String: UserLookup] = [:]
+    var forwards: [String: ForwardFile] = [:]
+    var includes: [String: IncludedFile] = [:]
+    var rewritten: [String: String] = [:]
+
+    func contains(_ key: String, in name: String, for service: TableService) async throws(TableFailure) -> Bool {
+        guard !brokenTables.contains(name), let table = tables[name] else { throw TableFailure() }
+        return table.contains(key, for: service)
+    }
+
+    func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String? {
+        guard !brokenTables.contains(name), let table = tables[name] else { throw TableFailure() }
+        return table.value(of: key, for: service)
+    }
+
+    func user(named name: String) async -> UserLookup { users[name] ?? .absent }
+    func forward(of user: UserRecord) async -> ForwardFile { forwards[user.name] ?? .absent }
+    func include(_ path: String) async -> IncludedFile { includes[path] ?? .absent }
+    func original(ofRewritten mailbox: Mailbox) async -> Mailbox? {
+        rewritten["\(mailbox)"].flatMap { Mailbox($0) }
+    }
+}
+
+/// The same numbers in every run.
+struct Generator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    mutating func bytes(from alphabet: [UInt8], atMost count: Int) -> [UInt8] {
+        let length = Int.random(in: 0...count, using: &self)
+        return (0..<length).map { _ in alphabet[Int.random(in: 0..<alphabet.count, using: &self)] }
+    }
+}
+
+func mailbox(_ text: String, location: Testing.SourceLocation = #_sourceLocation) throws -> Mailbox {
+    try #require(Mailbox(text), sourceLocation: location)
+}
+
+func origin(
+    _ address: String? = "192.0.2.7", name: String = "client.example.org", greeting: String = "mail.example.org",
+    tag: String? = nil, user: String? = nil, isInternal: Bool = false
+) throws -> Origin {
+    Origin(
+        serverName: try #require(Domain("mx.example.org")), greeting: greeting, hostName: name,
+        address: try address.map { try #require(IPAddress($0)) }, tag: tag, user: user, isInternal: isInternal)
+}
+
+func builtInTables() throws -> BuiltInTables {
+    BuiltInTables(
+        serverName: try #require(Domain("mx.example.org")),
+        addresses: ["127.0.0.1", "::1", "192.0.2.1", "2001:db8::1"].compactMap { IPAddress($0) })
+}
