@@ -42,10 +42,24 @@ func program(_ name: String, in group: String = "Daemons", _ dependencies: [Targ
         path: "Sources/\(group)/\(name)", swiftSettings: onLoop)
 }
 
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [String] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", exclude: resources,
+        swiftSettings: common)
+}
+
 let package = Package(
     name: "martlet",
     products: [
-        .executable(name: "martlet-listener", targets: ["Listener"])
+        .executable(name: "martlet-listener", targets: ["Listener"]),
+        .executable(name: "martlet-lookup", targets: ["Lookup"]),
+        .executable(name: "martlet-resolver", targets: ["Resolver"]),
+        .executable(name: "martlet-queue", targets: ["Queue"]),
+        .executable(name: "martlet-delivery", targets: ["Delivery"]),
+        .executable(name: "martlet-keys", targets: ["Keys"]),
+        .executable(name: "martletd", targets: ["Parent"]),
+        .executable(name: "martlet-mailbox", targets: ["Mailbox"]),
+        .executable(name: "martlet-account", targets: ["Account"]),
     ],
     targets: [
         // The words of mail and the rules about them: no system call, no clock, no randomness.
@@ -67,11 +81,35 @@ let package = Package(
         .target(name: "CPosix", path: "Sources/System/CPosix", cSettings: [.define("_GNU_SOURCE")]),
         system("Posix", ["CPosix", "Mail"], common),
         system("Reactor", ["CEvent", "Posix", "Bytes"], onLoop),
+        system("Host", ["CPosix", "Posix", "Mail"], common),
         system("Launch", ["CPosix", "CSeccomp", "Posix", "IPC", "Mail", "Bytes"], common),
         system("Channel", ["IPC", "Posix", "Reactor", "Launch", "Mail", "Bytes"], onLoop),
         system("Spool", ["CPosix", "Posix", "Mail", "Bytes"], common),
 
         // Who does what: one folder, one program, one uid, one sandbox each.
         program("Listener", ["SMTP", "Message", "Configuration"]),
+        program("Lookup", ["Configuration", "Routing"]),
+        program("Resolver", ["CUnbound", "DNS"]),
+        program("Queue", ["Spool", "Schedule", "Message", "Configuration"]),
+        program("Delivery", ["SMTP", "Message", "Configuration", "Routing"]),
+        program("Keys", ["COpenSSL"]),
+        program("Parent", ["Configuration", "Host"]),
+
+        // What people run, and what runs for them.
+        program("Mailbox", in: "Tools", ["CPosix", "Routing"]),
+        program("Account", in: "Tools", ["Host"]),
+
+        // The proof. It mirrors the tree above.
+        .executableTarget(
+            name: "profile-probe", dependencies: ["Launch", "Posix", "IPC", "CSeccomp"],
+            path: "Tests/Support/ProfileProbe", swiftSettings: common),
+        tests("SMTP", ["SMTP", "Bytes", "Mail"], resources: ["Transcripts"]),
+        tests("Message", ["Message", "Bytes", "Mail"]),
+        tests("DNS", ["DNS", "Bytes", "Mail"]),
+        tests("Configuration", ["Configuration", "Bytes", "Mail"], resources: ["Samples"]),
+        tests("Routing", ["Routing", "Configuration", "Bytes", "Mail"]),
+        tests("Schedule", ["Schedule", "Mail"]),
+        tests("Launch", ["Launch", "Posix", "IPC", "CPosix", "CSeccomp", "profile-probe"]),
+        tests("Spool", ["Spool", "Posix", "CPosix", "Mail", "Bytes"]),
     ]
 )

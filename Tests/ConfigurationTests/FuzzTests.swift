@@ -53,5 +53,8 @@ struct FuzzTests {
         let print = configuration.printed(for: .all)
         let again = parse(print, .partial)
         #expect(again.configuration?.withoutLocations == configuration.withoutLocations, "\(text)\n---\n\(print)")
+        let role = PrintedRole.allCases[text.utf8.count % PrintedRole.allCases.count]
+        let part = configuration.printed(for: role)
+        #expect(parse(part, .partial).configuration?.printed(for: role) == part, "\(text)\n---\n\(part)")
     }
 }

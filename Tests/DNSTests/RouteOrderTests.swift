@@ -110,6 +110,27 @@ import Testing
         #expect(implicit.finish([.noSuchName], using: &random) == .noSuchDomain)
         #expect(implicit.finish([.addresses([])], using: &random) == .noAddress)
     }
+
+    @Test func `answers for both families are joined`() {
+        func answer(_ code: ResponseCode, _ addresses: String...) -> Answer {
+            Answer(code, name: .root, contents: addresses.map { .address(Self.address($0)) })
+        }
+        let four = answer(.success, "192.0.2.1")
+        let empty = answer(.success)
+        #expect(RouteOrder.AddressFinding([four, nil]) == .addresses([Self.address("192.0.2.1")]))
+        #expect(RouteOrder.AddressFinding([empty, empty]) == .addresses([]))
+        #expect(RouteOrder.AddressFinding([empty, nil]) == .temporaryFailure)
+        #expect(RouteOrder.AddressFinding([answer(.serverFailure), empty]) == .temporaryFailure)
+        #expect(RouteOrder.AddressFinding([answer(.noSuchName), nil]) == .noSuchName)
+    }
+
+    @Test func `a route without hosts says what becomes of the mail`() {
+        let codes = [Route.nullMX, .noSuchDomain, .temporaryFailure("x"), .noAddress, .leadsBack].map { route in
+            route.failure?.reply.description.prefix(9) ?? ""
+        }
+        #expect(codes == ["556 5.1.1", "550 5.1.2", "451 4.4.3", "451 4.4.4", "554 5.4.6"])
+        #expect(Route.hosts([]).failure == nil)
+    }
 }
 
 @Suite struct SystemFileTests {

@@ -31,7 +31,7 @@ extension LoopWorld: ExpansionWorld {}
         init(aliases: [(String, String)] = [], virtual: [(String, String)] = [], forwards: [String: String] = [:]) {
             world.tables["aliases"] = TableContent(mapping: aliases)
             world.tables["virtual"] = TableContent(mapping: virtual)
-            for (number, name) in ["alice", "bob", "carol", "dave", "_martletd"].enumerated() {
+            for (number, name) in ["alice", "bob", "carol", "dave", "_martletd", "_martletu"].enumerated() {
                 world.users[name] = .found(
                     UserRecord(name: name, uid: UInt32(1000 + number), gid: 1000, home: "/home/\(name)"))
             }
@@ -217,6 +217,7 @@ extension LoopWorld: ExpansionWorld {}
         var host = Host()
         try await expect(host, "root@example.org", [Self.unfit])
         try await expect(host, "_martletd@example.org", [Self.unfit])
+        try await expect(host, "_martletu@example.org", [Self.unfit])
         host.world.forwards["root"] = .bytes(Array("alice".utf8))
         try await expect(host, "root@example.org", ["in alice root@example.org"])
         host.world.forwards["root"] = .bytes(Array("|reboot".utf8))

@@ -98,6 +98,7 @@ struct AdministrationTests {
 
     @Test func `a recovered queue adopts what a worker has in hand`() {
         var queue = three()
+        #expect(queue.adopt(envelope(1, 2), by: localWorker, now: .at(0)) == false)
         #expect(queue.adopt(envelope(1, 2), by: relayWorker, now: .at(0)) == true)
         #expect(queue.adopt(envelope(1, 2), by: relayWorker, now: .at(0)) == false)
         #expect(queue.takeEnvelopes(.at(0)) == [[envelope(1, 1), envelope(1, 3)]])

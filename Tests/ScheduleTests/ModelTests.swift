@@ -30,6 +30,7 @@ private struct NaiveQueue {
     var aloneBatches: Set<Int> = []
     var paused: Set<DeliveryClass> = []
     var nextBatch = 1
+    var poisoned = 0
 
     static func key(_ envelope: EnvelopeID, _ deliveryClass: DeliveryClass) -> String {
         "\(envelope.message) \(deliveryClass)"
@@ -107,7 +108,8 @@ struct ModelTests {
                 #expect(queue.expire(now: now, limit: .max).sorted() == due.keys.sorted())
                 for envelope in due.keys { model.recipients[envelope]?.state = .awaitingNotice }
             case 88..<90:
-                for (envelope, recipient) in model.recipients where recipient.state == .awaitingNotice {
+                for envelope in model.recipients.keys.sorted()
+                where model.recipients[envelope]?.state == .awaitingNotice {
                     #expect(queue.settle(envelope) == true)
                     model.recipients[envelope] = nil
                 }
@@ -126,11 +128,17 @@ struct ModelTests {
                 let isPaused = numbers.below(3) == 0
                 queue.setPaused(isPaused, deliveryClass)
                 if isPaused { model.paused.insert(deliveryClass) } else { model.paused.remove(deliveryClass) }
-            case 96 where numbers.below(3) == 0:
+            case 96...97:
                 let deliveryClass: DeliveryClass = numbers.below(2) == 0 ? .relay : .local
-                guard let worker = workers[deliveryClass]?.first else { continue }
+                // Every second death is that of a worker with a suspect in hand, if there is one.
+                let alone = model.recipients.values.first {
+                    $0.state == .inFlight && $0.route.deliveryClass == deliveryClass
+                        && model.aloneBatches.contains($0.batch)
+                }
+                let victim = numbers.below(2) == 0 ? alone?.worker : nil
+                guard let worker = victim ?? workers[deliveryClass]?.first else { continue }
                 die(&queue, &model, worker, now: now)
-                workers[deliveryClass]?.removeFirst()
+                workers[deliveryClass]?.removeAll { $0 == worker }
                 workers[deliveryClass]?.append(WorkerID(nextWorker))
                 queue.attach(WorkerID(nextWorker), deliveryClass)
                 nextWorker += 1
@@ -141,6 +149,8 @@ struct ModelTests {
             if step % 100 == 0 { compare(queue, model) }
         }
         compare(queue, model)
+        // The numbers have led everywhere.
+        #expect(model.aloneBatches.count > 10 && model.poisoned > 0)
         drain(&queue, &model, limits, workers, &now)
         finished += queue.takeFinished().count
         #expect(queue.count == 0 && queue.inFlightCount == 0 && queue.messageCount == 0)
@@ -370,6 +380,7 @@ struct ModelTests {
             model.recipients[envelope]?.isHostDown = false
             held.append(envelope)
         }
+        model.poisoned += held.count
         #expect(loss.held.sorted() == held.sorted())
         #expect(loss.removed.sorted() == flying.filter(\.value.isRemoved).keys.sorted())
         #expect(Set(loss.returned + loss.held + loss.removed + loss.parked).isSuperset(of: flying.keys))

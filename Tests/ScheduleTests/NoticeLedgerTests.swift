@@ -69,6 +69,7 @@ struct NoticeLedgerTests {
         // Two sessions at most.
         #expect(ledger.take(now: .at(9)).isEmpty && ledger.nextDue() == nil)
         #expect(ledger.injected(notices[0].number, Self.accepted, now: .at(9)) == .accepted(notices[0]))
+        #expect(ledger.needs(MessageID(1)) && !ledger.needs(MessageID(2)))
         #expect(ledger.injected(notices[0].number, Self.accepted, now: .at(9)) == .unknown)
         #expect(ledger.take(now: .at(9)).first?.items.map(\.envelope) == [envelope(1, 4)])
     }
@@ -87,7 +88,7 @@ struct NoticeLedgerTests {
         _ = report(&ledger, .failed, envelope(2, 1), at: .at(200))
         let refused = ledger.take(now: .at(201))
         #expect(ledger.injected(refused[0].number, Self.reply, now: .at(201)) == .refused(refused[0], Self.reply))
-        #expect(ledger.count == 0 && ledger.injectingCount == 0)
+        #expect(ledger.count == 0 && ledger.injectingCount == 0 && !ledger.needs(MessageID(2)))
     }
 
     @Test func `a removed recipient leaves its notice`() {

@@ -96,8 +96,6 @@ struct Lexer {
         while let byte = readBare().byte, byte != .lineFeed {}
     }
 
-    // MARK: - One token
-
     private mutating func kind(startingWith first: Input) -> Token.Kind {
         guard let byte = first.byte else { return .endOfFile }
         if byte == .lineFeed { return .newline }
@@ -220,8 +218,6 @@ struct Lexer {
             return false
         }
     }
-
-    // MARK: - One byte
 
     private mutating func pushBack(_ input: Input) { pushedBack.append(input) }
 

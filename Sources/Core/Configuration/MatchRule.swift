@@ -2,13 +2,13 @@
 
 /// One `match` line: what must hold of a transaction and a recipient, and what then happens. The first that holds wins.
 public struct MatchRule: Hashable, Sendable {
+    public enum Sense: Hashable, Sendable {
+        case holds
+        case fails
+    }
+
     /// A test whose result may be inverted; an error in a test is never inverted.
     public struct Criterion<Test: Hashable & Sendable>: Hashable, Sendable {
-        public enum Sense: Hashable, Sendable {
-            case holds
-            case fails
-        }
-
         public var test: Test
         public var sense: Sense
 

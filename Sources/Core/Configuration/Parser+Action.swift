@@ -42,12 +42,16 @@ extension Parser {
         throw unexpected("relay or a way of delivery")
     }
 
+    private enum LocalOption: String {
+        case user, alias, virtual, userbase, wrapper
+    }
+
     // localopt = "user" STR | "alias" tables | "virtual" tables | "userbase" tables | "wrapper" STR
     private mutating func localOptions(_ method: LocalAction.Method) throws(Failure) -> LocalAction {
         var local = LocalAction(method)
-        var given: Set<Keyword> = []
-        while let option = try takeOption(among: [.user, .alias, .virtual, .userbase, .wrapper], &given) {
-            switch option.keyword {
+        var given: Set<LocalOption> = []
+        while let option = try takeOption(&given) {
+            switch option.name {
             case .user:
                 switch method {
                 case .mbox, .forwardOnly, .expandOnly:
@@ -63,7 +67,7 @@ extension Parser {
                 local.expansion = .virtual(try table(for: .virtual))
             case .userbase:
                 local.userbase = try table(for: .userbase)
-            default:
+            case .wrapper:
                 use(.actionWrapper, at: option.location)
                 let name = try string("a wrapper's name")
                 guard
@@ -75,26 +79,26 @@ extension Parser {
         return local
     }
 
+    private enum RelayOption: String {
+        case helo, pki, ca, ciphers, protocols, src, backup, host, domain, tls, auth, srs, filter
+        case heloSource = "helo-src"
+        case mailFrom = "mail-from"
+    }
+
     // relay = "relay" { relayopt }
     private mutating func relayOptions() throws(Failure) -> RelayAction {
-        let known: [Keyword] = [
-            .helo, .heloSrc, .pki, .ca, .ciphers, .protocols, .src, .mailFrom, .backup, .host, .domain, .tls, .auth,
-            .srs, .filter,
-        ]
         var relay = RelayAction()
-        var given: Set<Keyword> = []
-        while let option = try takeOption(among: known, &given) {
-            try parseRelayOption(option.keyword, option.location, &relay)
-        }
+        var given: Set<RelayOption> = []
+        while let option = try takeOption(&given) { try parseOption(option.name, option.location, &relay) }
         return relay
     }
 
-    private mutating func parseRelayOption(
-        _ keyword: Keyword, _ location: SourceLocation, _ relay: inout RelayAction
+    private mutating func parseOption(
+        _ option: RelayOption, _ location: SourceLocation, _ relay: inout RelayAction
     ) throws(Failure) {
-        switch keyword {
+        switch option {
         case .helo: relay.helo = try string("a host name").text
-        case .heloSrc:
+        case .heloSource:
             use(.relayHeloSource, at: location)
             relay.heloSource = try table(for: .heloSource)
         case .pki:
@@ -126,15 +130,6 @@ extension Parser {
         case .filter:
             use(.relayFilter, at: location)
             relay.filter = try filterReference()
-        default: try parseDestinationOption(keyword, location, &relay)
-        }
-    }
-
-    // "backup" [ "mx" STR ] | "host" tables | "domain" tables | "auth" tables
-    private mutating func parseDestinationOption(
-        _ keyword: Keyword, _ location: SourceLocation, _ relay: inout RelayAction
-    ) throws(Failure) {
-        switch keyword {
         case .backup:
             use(.relayBackup, at: location)
             try checkDestination("backup", relay, location)
@@ -149,7 +144,7 @@ extension Parser {
             use(.relayDomain, at: location)
             try checkDestination("domain", relay, location)
             relay.destination = .domain(try table(for: .domain))
-        default:
+        case .auth:
             use(.relayAuthentication, at: location)
             switch relay.destination {
             case .host, .domain: relay.credentials = try table(for: .credentials)
@@ -188,23 +183,23 @@ extension Parser {
         Failure(message: "\(name) may not be specified together with \(other)", location: location)
     }
 
-    /// The next option, which may be given once.
-    private mutating func takeOption(
-        among known: [Keyword], _ given: inout Set<Keyword>
-    ) throws(Failure) -> (keyword: Keyword, location: SourceLocation)? {
+    /// The next option, which may be given once; nil at the end of the line, or before the ttl of the action.
+    private mutating func takeOption<Option: RawRepresentable<String> & Hashable>(
+        _ given: inout Set<Option>
+    ) throws(Failure) -> (name: Option, location: SourceLocation)? {
         let token = peek()
-        guard case .keyword(let keyword) = token.kind, known.contains(keyword) else {
+        guard let option = next(as: Option.self) else {
             switch token.kind {
             case .newline, .keyword(.ttl): return nil
             case .string, .keyword, .number, .punctuation, .arrow, .endOfFile, .failure:
                 throw unexpected("an option or end of line")
             }
         }
-        guard given.insert(keyword).inserted else {
+        guard given.insert(option).inserted else {
             throw Failure(
-                message: "\(keyword.rawValue) already specified for this dispatcher", location: token.location)
+                message: "\(option.rawValue) already specified for this dispatcher", location: token.location)
         }
-        return (keyword, take().location)
+        return (option, take().location)
     }
 
     /// A command for a shell: what is put in for `%{...}` must always be made harmless, so `raw` is refused.

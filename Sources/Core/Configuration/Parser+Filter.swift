@@ -131,7 +131,7 @@ extension Parser {
         else { throw unexpected("a phase") }
         _ = take()
         try expect(.match)
-        let sense: MatchRule.Criterion<FilterDefinition.Condition>.Sense = take("!") ? .fails : .holds
+        let sense: MatchRule.Sense = take("!") ? .fails : .holds
         let condition = try condition(at: phase)
         return FilterDefinition.Rule(
             phase: phase, condition: MatchRule.Criterion(condition, sense), decision: try decision(at: phase))

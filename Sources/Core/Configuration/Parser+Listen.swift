@@ -9,11 +9,44 @@ extension Parser {
         "smtp": 25, "mail": 25, "smtps": 465, "submissions": 465, "submission": 587, "lmtp": 24,
     ]
 
+    private enum Option: String {
+        case filter, tag, inet4, inet6, port, smtps, tls, ciphers, protocols, pki, ca, auth, hostname, hostnames
+        case senders
+        case maskSource = "mask-src"
+        case noDeliveryNotices = "no-dsn"
+        case tlsRequire = "tls-require"
+        case authOptional = "auth-optional"
+        case receivedAuth = "received-auth"
+        case proxy = "proxy-v2"
+
+        // sockopt = "filter" STR | "filter" "{" opt-NL filterlist "}" | "mask-src" | "no-dsn" | "tag" STR
+        var isForSocket: Bool {
+            switch self {
+            case .filter, .tag, .maskSource, .noDeliveryNotices: true
+            case .inet4, .inet6, .port, .smtps, .tls, .ciphers, .protocols, .pki, .ca, .auth, .hostname, .hostnames,
+                .senders, .tlsRequire, .authOptional, .receivedAuth, .proxy:
+                false
+            }
+        }
+
+        /// What can be given once; some options share it. nil for what may be repeated.
+        var place: String? {
+            switch self {
+            case .pki: nil
+            case .inet4, .inet6: "address family"
+            case .tls, .smtps, .tlsRequire: "TLS mode"
+            case .auth, .authOptional: "auth"
+            case .filter, .tag, .maskSource, .noDeliveryNotices, .port, .ciphers, .protocols, .ca, .hostname,
+                .hostnames, .senders, .receivedAuth, .proxy:
+                rawValue
+            }
+        }
+    }
+
     // listen = "listen" "on" ( "socket" { sockopt } | IFACE { ifopt } )
     mutating func parseListen(_ location: SourceLocation) throws(Failure) {
         try expect(.on)
         let place = peek().location
-        var known: [Keyword] = [.filter, .maskSrc, .noDsn, .tag]
         var listener: ListenStatement
         if take(.socket) {
             guard !configuration.listeners.contains(where: { $0.endpoint == .socket }) else {
@@ -23,52 +56,30 @@ extension Parser {
         } else {
             let name = try string("socket, an interface or an address")
             listener = ListenStatement(.interface(name.text), location: location)
-            known += [
-                .inet4, .inet6, .port, .smtps, .tls, .tlsRequire, .ciphers, .protocols, .pki, .ca, .auth,
-                .authOptional, .hostname, .hostnames, .receivedAuth, .proxyV2, .senders,
-            ]
         }
         var given: Set<String> = []
-        while case .keyword(let keyword) = peek().kind, known.contains(keyword) {
+        while let option = next(as: Option.self), option.isForSocket || listener.endpoint != .socket {
             let token = take()
-            try once(keyword, &given, token)
-            try parseListenOption(keyword, token.location, &listener)
+            if let place = option.place, !given.insert(place).inserted {
+                throw Failure(message: "\(place) already specified", location: token.location)
+            }
+            try parseOption(option, token.location, &listener)
         }
         guard peek().kind == .newline else { throw unexpected("an option or end of line") }
         try check(listener, location)
         configuration.listeners.append(listener)
     }
 
-    /// Some options share a place that only one of them may take.
-    private func once(_ keyword: Keyword, _ given: inout Set<String>, _ token: Token) throws(Failure) {
-        let place: String
-        switch keyword {
-        case .pki: return  // may be repeated
-        case .inet4, .inet6: place = "address family"
-        case .tls, .smtps, .tlsRequire: place = "TLS mode"
-        case .auth, .authOptional: place = "auth"
-        default: place = keyword.rawValue
-        }
-        guard given.insert(place).inserted else {
-            throw Failure(message: "\(place) already specified", location: token.location)
-        }
-    }
-
-    private mutating func parseListenOption(
-        _ keyword: Keyword, _ location: SourceLocation, _ listener: inout ListenStatement
+    private mutating func parseOption(
+        _ option: Option, _ location: SourceLocation, _ listener: inout ListenStatement
     ) throws(Failure) {
-        switch keyword {
+        switch option {
         case .filter:
             use(.listenFilter, at: location)
             listener.filter = try filterReference()
-        case .maskSrc: listener.masksSource = true
-        case .noDsn: listener.offersDeliveryNotices = false
-        case .tag:
-            let tag = try string("a tag")
-            guard tag.text.utf8.count <= ListenStatement.longestTag else {
-                throw Failure(message: "tag name too long", location: tag.location)
-            }
-            listener.tag = tag.text
+        case .maskSource: listener.masksSource = true
+        case .noDeliveryNotices: listener.offersDeliveryNotices = false
+        case .tag: listener.tag = try tag()
         case .inet4: listener.family = .v4
         case .inet6: listener.family = .v6
         case .port: listener.explicitPort = try port()
@@ -79,7 +90,7 @@ extension Parser {
         case .receivedAuth:
             use(.listenReceivedAuthentication, at: location)
             listener.showsAuthentication = true
-        case .proxyV2:
+        case .proxy:
             use(.listenProxy, at: location)
             listener.expectsProxyHeader = true
         case .senders:
@@ -93,15 +104,6 @@ extension Parser {
         case .authOptional:
             use(.listenOptionalAuthentication, at: location)
             listener.authentication = .optional(isTableNext() ? try table(for: .credentials) : nil)
-        default: try parseEncryptionOption(keyword, location, &listener)
-        }
-    }
-
-    // "smtps" ["verify"] | "tls" | "tls-require" ["verify"] | "ciphers" STR | "protocols" STR | "pki" STR | "ca" STR
-    private mutating func parseEncryptionOption(
-        _ keyword: Keyword, _ location: SourceLocation, _ listener: inout ListenStatement
-    ) throws(Failure) {
-        switch keyword {
         case .smtps:
             use(.listenSMTPS, at: location)
             listener.encryption = .immediate(clientCertificate())
@@ -119,18 +121,30 @@ extension Parser {
             listener.protocols = try string("a list of protocols").text
         case .pki:
             use(.listenPKI, at: location)
-            let name = try keyReference()
-            guard listener.pki.count < ListenStatement.mostCertificates else {
-                throw Failure(message: "too many pki specified", location: name.location)
-            }
-            try checkPKI(name)
-            listener.pki.append(name.text)
-        default:
+            listener.pki.append(try pki(after: listener.pki.count))
+        case .ca:
             use(.listenCA, at: location)
             let name = try keyReference()
             try checkCA(name)
             listener.ca = name.text
         }
+    }
+
+    private mutating func tag() throws(Failure) -> String {
+        let tag = try string("a tag")
+        guard tag.text.utf8.count <= ListenStatement.longestTag else {
+            throw Failure(message: "tag name too long", location: tag.location)
+        }
+        return tag.text
+    }
+
+    private mutating func pki(after count: Int) throws(Failure) -> String {
+        let name = try keyReference()
+        guard count < ListenStatement.mostCertificates else {
+            throw Failure(message: "too many pki specified", location: name.location)
+        }
+        try checkPKI(name)
+        return name.text
     }
 
     private mutating func clientCertificate() -> ListenStatement.ClientCertificate {

@@ -22,63 +22,47 @@ extension Parser {
         configuration.rules.append(rule)
     }
 
-    private mutating func parseCriterion(_ rule: inout MatchRule, _ given: inout Set<String>) throws(Failure) {
-        let isNegated = take("!")
-        let token = peek()
-        guard case .keyword(let keyword) = token.kind else {
-            throw unexpected(isNegated ? "a criterion" : "a criterion, reject or action")
-        }
-        switch keyword {
-        case .tag:
-            _ = take()
-            try once("tag", &given, token)
-            rule.tag = MatchRule.Criterion(try pattern(for: .tag), isNegated ? .fails : .holds)
-        case .helo:
-            _ = take()
-            try once("helo", &given, token)
-            rule.helo = MatchRule.Criterion(try pattern(for: .helo), isNegated ? .fails : .holds)
-        case .tls:
-            _ = take()
-            try once("tls", &given, token)
-            rule.encryption = MatchRule.Criterion(.encrypted, isNegated ? .fails : .holds)
-        case .auth, .mailFrom, .rcptTo:
-            try parseAddressCriterion(&rule, &given, isNegated)
-        case .from:
-            _ = take()
-            try once("from", &given, token)
-            try parseOrigin(&rule, &given, isNegated)
-        case .for:
-            _ = take()
-            try once("for", &given, token)
-            try parseDestination(&rule, &given, isNegated)
-        default:
-            throw unexpected(isNegated ? "a criterion" : "a criterion, reject or action")
-        }
+    private enum Subject: String {
+        case tag, helo, tls, auth, from
+        case destination = "for"
+        case sender = "mail-from"
+        case recipient = "rcpt-to"
     }
 
-    // "auth" [ ["regex"] tables ] | "mail-from" ["regex"] tables | "rcpt-to" ["regex"] tables
     /// Also what may stand behind `from` and `for`, which then hold for any.
-    private mutating func parseAddressCriterion(
-        _ rule: inout MatchRule, _ given: inout Set<String>, _ isNegated: Bool
+    private mutating func parseCriterion(_ rule: inout MatchRule, _ given: inout Set<String>) throws(Failure) {
+        let sense: MatchRule.Sense = take("!") ? .fails : .holds
+        guard let subject = next(as: Subject.self) else {
+            throw unexpected(sense == .fails ? "a criterion" : "a criterion, reject or action")
+        }
+        try parseCriterion(subject, &rule, &given, sense)
+    }
+
+    private mutating func parseCriterion(
+        _ subject: Subject, _ rule: inout MatchRule, _ given: inout Set<String>, _ sense: MatchRule.Sense
     ) throws(Failure) {
-        let token = take()
-        switch token.kind {
-        case .keyword(.auth):
-            try once("auth", &given, token)
+        let location = take().location
+        guard given.insert(subject.rawValue).inserted else {
+            throw Failure(message: "\(subject.rawValue) already specified for this rule", location: location)
+        }
+        switch subject {
+        case .tag: rule.tag = MatchRule.Criterion(try pattern(for: .tag), sense)
+        case .helo: rule.helo = MatchRule.Criterion(try pattern(for: .helo), sense)
+        case .tls: rule.encryption = MatchRule.Criterion(.encrypted, sense)
+        case .auth:
             let test = try optionalPattern(for: .user).map(MatchRule.Authentication.user) ?? .anyUser
-            rule.authentication = MatchRule.Criterion(test, isNegated ? .fails : .holds)
-        case .keyword(.mailFrom):
-            try once("mail-from", &given, token)
-            rule.sender = MatchRule.Criterion(try pattern(for: .sender), isNegated ? .fails : .holds)
-        default:
-            try once("rcpt-to", &given, token)
-            rule.recipient = MatchRule.Criterion(try pattern(for: .recipient), isNegated ? .fails : .holds)
+            rule.authentication = MatchRule.Criterion(test, sense)
+        case .sender: rule.sender = MatchRule.Criterion(try pattern(for: .sender), sense)
+        case .recipient:
+            rule.recipient = MatchRule.Criterion(try pattern(for: .recipient), sense)
+        case .from: try parseOrigin(&rule, &given, sense)
+        case .destination: try parseDestination(&rule, &given, sense)
         }
     }
 
     // "from" ( "socket" | "local" | "any" | "src" ["regex"] tables | "rdns" [ ["regex"] tables ] | "auth" ... )
     private mutating func parseOrigin(
-        _ rule: inout MatchRule, _ given: inout Set<String>, _ isNegated: Bool
+        _ rule: inout MatchRule, _ given: inout Set<String>, _ sense: MatchRule.Sense
     ) throws(Failure) {
         let origin: MatchRule.Origin
         if take(.socket) {
@@ -91,18 +75,18 @@ extension Parser {
             origin = .source(try pattern(for: .from))
         } else if take(.rdns) {
             origin = .reverseName(try optionalPattern(for: .from))
-        } else if peek().kind == .keyword(.auth) || peek().kind == .keyword(.mailFrom) {
+        } else if let subject = next(as: Subject.self), subject == .auth || subject == .sender {
             rule.origin = MatchRule.Criterion(.any)
-            return try parseAddressCriterion(&rule, &given, isNegated)
+            return try parseCriterion(subject, &rule, &given, sense)
         } else {
             throw unexpected("socket, local, any, src, rdns, auth or mail-from")
         }
-        rule.origin = MatchRule.Criterion(origin, isNegated ? .fails : .holds)
+        rule.origin = MatchRule.Criterion(origin, sense)
     }
 
     // "for" ( "local" | "any" | "domain" ["regex"] tables | "rcpt-to" ["regex"] tables )
     private mutating func parseDestination(
-        _ rule: inout MatchRule, _ given: inout Set<String>, _ isNegated: Bool
+        _ rule: inout MatchRule, _ given: inout Set<String>, _ sense: MatchRule.Sense
     ) throws(Failure) {
         let destination: MatchRule.Destination
         if take(.local) {
@@ -111,18 +95,12 @@ extension Parser {
             destination = .any
         } else if take(.domain) {
             destination = .domain(try pattern(for: .destination))
-        } else if peek().kind == .keyword(.rcptTo) {
+        } else if next(as: Subject.self) == .recipient {
             rule.destination = MatchRule.Criterion(.any)
-            return try parseAddressCriterion(&rule, &given, isNegated)
+            return try parseCriterion(.recipient, &rule, &given, sense)
         } else {
             throw unexpected("local, any, domain or rcpt-to")
         }
-        rule.destination = MatchRule.Criterion(destination, isNegated ? .fails : .holds)
-    }
-
-    private func once(_ name: String, _ given: inout Set<String>, _ token: Token) throws(Failure) {
-        guard given.insert(name).inserted else {
-            throw Failure(message: "\(name) already specified for this rule", location: token.location)
-        }
+        rule.destination = MatchRule.Criterion(destination, sense)
     }
 }

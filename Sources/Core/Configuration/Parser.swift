@@ -41,7 +41,7 @@ extension ServerConfiguration {
         file: String, options: ParseOptions = ParseOptions(), sourceReader: @escaping (String) -> [UInt8]?
     ) -> ParsedConfiguration {
         guard let text = sourceReader(file) else {
-            let location = SourceLocation(file: file, line: 0, column: 0)
+            let location = SourceLocation(file: file, line: 1, column: 1)
             let error = Diagnostic(location: location, message: "failed to open \(file)", sourceLine: "")
             return ParsedConfiguration(configuration: nil, errors: [error], unusedMacros: [])
         }
@@ -137,45 +137,39 @@ struct Parser {
         }
     }
 
-    private mutating func parseStatement() throws(Failure) {
-        let first = peek()
-        guard case .keyword(let keyword) = first.kind else {
-            if case .string(let name) = first.kind { return try parseMacro(name) }
-            throw unexpected("a statement")
-        }
-        if let statement = statement(keyword) {
-            _ = take()
-            return try statement(&self, first.location)
-        }
-        throw unexpected("a statement")
+    private enum Statement: String {
+        case include, admd, bounce, ca, filter, listen, match, action, mda, mta, pki, proc, queue, scheduler, smtp, srs
+        case table
     }
 
-    private func statement(_ keyword: Keyword) -> ((inout Parser, SourceLocation) throws(Failure) -> Void)? {
-        // The keywords are many and few of them start a statement.
-        switch keyword {
-        case .include: { parser, location throws(Failure) in try parser.parseInclude(location) }
-        case .admd: { parser, location throws(Failure) in try parser.parseAdministrator(location) }
-        case .bounce: { parser, _ throws(Failure) in try parser.parseBounce() }
-        case .ca: { parser, location throws(Failure) in try parser.parseCA(location) }
-        case .filter: { parser, location throws(Failure) in try parser.parseFilter(location) }
-        case .listen: { parser, location throws(Failure) in try parser.parseListen(location) }
-        case .match: { parser, location throws(Failure) in try parser.parseMatch(location) }
-        case .action: { parser, location throws(Failure) in try parser.parseAction(location) }
-        case .mda: { parser, location throws(Failure) in try parser.parseMDA(location) }
-        case .mta: { parser, _ throws(Failure) in try parser.parseMTA() }
-        case .pki: { parser, location throws(Failure) in try parser.parsePKI(location) }
-        case .proc: { parser, location throws(Failure) in try parser.parseProcess(location) }
-        case .queue: { parser, location throws(Failure) in try parser.parseQueue(location) }
-        case .scheduler: { parser, _ throws(Failure) in try parser.parseScheduler() }
-        case .smtp: { parser, _ throws(Failure) in try parser.parseSMTP() }
-        case .srs: { parser, location throws(Failure) in try parser.parseSRS(location) }
-        case .table: { parser, location throws(Failure) in try parser.parseTable(location) }
-        default: nil
+    private mutating func parseStatement() throws(Failure) {
+        let first = peek()
+        if case .string(let name) = first.kind { return try parseMacro(name) }
+        guard let statement = next(as: Statement.self) else { throw unexpected("a statement") }
+        _ = take()
+        switch statement {
+        case .include: try parseInclude()
+        case .admd: try parseAdministrator(first.location)
+        case .bounce: try parseBounce()
+        case .ca: try parseCA(first.location)
+        case .filter: try parseFilter(first.location)
+        case .listen: try parseListen(first.location)
+        case .match: try parseMatch(first.location)
+        case .action: try parseAction(first.location)
+        case .mda: try parseMDA(first.location)
+        case .mta: try parseMTA()
+        case .pki: try parsePKI(first.location)
+        case .proc: try parseProcess(first.location)
+        case .queue: try parseQueue(first.location)
+        case .scheduler: try parseScheduler()
+        case .smtp: try parseSMTP()
+        case .srs: try parseSRS(first.location)
+        case .table: try parseTable(first.location)
         }
     }
 
     // include = "include" STR
-    private mutating func parseInclude(_ location: SourceLocation) throws(Failure) {
+    private mutating func parseInclude() throws(Failure) {
         let path = try string("a file name")
         guard depth < Self.deepestInclude, includes < Self.mostIncludes else {
             throw Failure(message: "failed to include file \(path.text): too many includes", location: path.location)
@@ -307,6 +301,12 @@ extension Parser {
         guard peek().kind == .punctuation(UInt8(ascii: punctuation)) else { return false }
         _ = take()
         return true
+    }
+
+    /// The keyword that stands next, when it is one of `Words`.
+    mutating func next<Words: RawRepresentable<String>>(as words: Words.Type) -> Words? {
+        guard case .keyword(let keyword) = peek().kind else { return nil }
+        return Words(rawValue: keyword.rawValue)
     }
 
     mutating func takeNewlines() {

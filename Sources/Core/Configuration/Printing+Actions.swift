@@ -146,10 +146,6 @@ extension Printer {
         }
     }
 
-    mutating func addSense<Test>(_ sense: MatchRule.Criterion<Test>.Sense) {
-        if sense == .fails { add("!") }
-    }
-
     mutating func addPattern(_ name: String, _ pattern: TablePattern) {
         add(name)
         if pattern.syntax == .regularExpression { add("regex") }

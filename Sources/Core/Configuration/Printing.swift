@@ -51,7 +51,7 @@ public enum PrintedRole: CaseIterable, Hashable, Sendable {
         switch self {
         case .all: .all
         case .listener: [.listen, .smtp, .pkiNames]
-        case .lookup: [.tables, .localActions, .relayActions, .match, .smtp]
+        case .lookup: [.listen, .tables, .localActions, .relayActions, .match, .smtp]
         case .queue: [.queue, .bounce, .actionLifetimes, .scheduler, .localLimits, .relayLimits, .administrator]
         case .relay: [.relayActions, .relayLimits, .relayTables]
         case .local: [.redactedLocalActions, .localLimits]
@@ -100,6 +100,8 @@ extension ServerConfiguration {
 struct Printer {
     var text = ""
     private var words: [String] = []
+    /// Glued to the next word: `!`.
+    private var sign = ""
 
     mutating func print(_ configuration: ServerConfiguration, _ kinds: StatementKinds) {
         if kinds.contains(.pki) || kinds.contains(.pkiNames) {
@@ -170,8 +172,6 @@ struct Printer {
         endLine()
     }
 
-    // MARK: - Words and lines
-
     mutating func line(_ parts: String...) {
         words = parts
         endLine()
@@ -179,7 +179,17 @@ struct Printer {
 
     mutating func begin(_ parts: String...) { words = parts }
 
-    mutating func add(_ part: String) { words.append(part) }
+    mutating func add(_ part: String) {
+        words.append(sign + part)
+        sign = ""
+    }
+
+    mutating func addSense(_ sense: MatchRule.Sense) {
+        switch sense {
+        case .holds: sign = ""
+        case .fails: sign = "!"
+        }
+    }
 
     /// The option `name` when it has a value.
     mutating func add(_ name: String, _ value: String?) {

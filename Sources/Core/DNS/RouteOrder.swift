@@ -2,34 +2,6 @@
 
 public import Mail
 
-/// A host that takes mail for a domain.
-public struct RouteHost: Hashable, Sendable {
-    public var name: Domain
-    public var preference: UInt16
-    /// In the order to try; never empty.
-    public var addresses: [IPAddress]
-
-    public init(name: Domain, preference: UInt16, addresses: [IPAddress]) {
-        self.name = name
-        self.preference = preference
-        self.addresses = addresses
-    }
-}
-
-/// Where mail for a domain goes.
-public enum Route: Hashable, Sendable {
-    /// Best first; at most `RouteOrder.mostHosts`, at least one.
-    case hosts([RouteHost])
-    /// The domain says that it takes no mail (RFC 7505).
-    case nullMX
-    case noSuchDomain
-    case temporaryFailure(String)
-    /// The domain is there, but none of its hosts has an address.
-    case noAddress
-    /// We ourselves are the best host for the domain (RFC 5321 section 5.1).
-    case leadsBack
-}
-
 /// From an MX set to hosts with addresses in two steps: `plan` says whose addresses to look up, `finish` puts them in
 /// order.
 public struct RouteOrder: Hashable, Sendable {
@@ -43,6 +15,20 @@ public struct RouteOrder: Hashable, Sendable {
         case addresses([IPAddress])
         case noSuchName
         case temporaryFailure
+
+        /// Joins the answers to the A and the AAAA question of one host; nil stands for an answer that did not come.
+        public init(_ answers: [Answer?]) {
+            let addresses = answers.flatMap { $0?.addresses ?? [] }
+            let codes = answers.map { $0?.responseCode ?? .serverFailure }
+            if !addresses.isEmpty {
+                self = .addresses(addresses)
+            } else if codes.contains(.noSuchName) {
+                // A name has all its types or none (RFC 8020 section 2).
+                self = .noSuchName
+            } else {
+                self = codes.allSatisfy { $0 == .success } ? .addresses([]) : .temporaryFailure
+            }
+        }
     }
 
     public enum Step: Hashable, Sendable {

@@ -52,8 +52,8 @@ public struct DeliveryRequest: Hashable, Sendable {
 public enum DeliveryContent: Hashable, Sendable {
     /// All of it.
     case inline([UInt8])
-    /// New bytes in front, then a range of the file whose descriptor comes with the request.
-    case file(prefix: [UInt8], offset: UInt64, length: UInt64)
+    /// New bytes, and ranges of the file whose descriptor comes with the request.
+    case file([MessagePiece])
 }
 
 /// Queue - Delivery, relay and local alike.
@@ -124,18 +124,16 @@ extension DeliveryContent: WireValue {
         case .inline(let value):
             UInt8(1).encode(to: &output)
             value.encode(to: &output)
-        case .file(let prefix, let offset, let length):
+        case .file(let value):
             UInt8(2).encode(to: &output)
-            prefix.encode(to: &output)
-            offset.encode(to: &output)
-            length.encode(to: &output)
+            value.encode(to: &output)
         }
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
         switch try reader.value(UInt8.self) {
         case 1: self = .inline(try reader.value())
-        case 2: self = .file(prefix: try reader.value(), offset: try reader.value(), length: try reader.value())
+        case 2: self = .file(try reader.value())
         default: throw .valueOutOfRange
         }
     }

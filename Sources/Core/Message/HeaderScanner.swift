@@ -39,9 +39,6 @@ public struct HeaderScanner: Sendable {
         case deliveredTo
     }
 
-    // The longest name that is looked for is Delivered-To; a little room for blanks before the colon.
-    private static let longestKnownName = 32
-
     private let deliveredTo: DeliveredTo
     private var place = Place.lineStart
     private var field = Field.other
@@ -80,17 +77,7 @@ public struct HeaderScanner: Sendable {
                 index += 1
                 endHeader(bodyStart: offset + index)
             case .name:
-                if byte == .colon {
-                    guard nameLength > 0 else { return fail(.neitherFieldNorContinuation(at: lineStart)) }
-                    beginValue()
-                } else if byte == .lineFeed {
-                    return fail(.neitherFieldNorContinuation(at: lineStart))
-                } else {
-                    nameLength += 1
-                    if nameLength <= Self.longestKnownName { name.append(byte.lowercased) }
-                    guard nameLength <= Self.longestName else { return fail(.nameTooLong(at: lineStart)) }
-                }
-                index += 1
+                index = takeName(segment, from: index)
             case .value:
                 index = takeValue(segment, from: index)
             }
@@ -141,29 +128,63 @@ public struct HeaderScanner: Sendable {
         return 0
     }
 
-    private mutating func beginValue() {
-        // obs-optional: blanks may stand between name and colon (RFC 5322 section 4.5.8).
-        while let last = name.last, last.isBlank { name.removeLast() }
+    /// Looks for the colon; returns the index behind what was taken.
+    private mutating func takeName(_ segment: Span<UInt8>, from start: Int) -> Int {
+        let limit = min(segment.count, start + Self.longestName + 1 - nameLength)
+        var end = start
+        while end < limit, segment[end] != .colon, segment[end] != .lineFeed { end += 1 }
+        nameLength += end - start
+        guard nameLength <= Self.longestName else {
+            fail(.nameTooLong(at: lineStart))
+            return end
+        }
+        let part = segment.extracting(start..<end)
+        guard end < segment.count else {
+            name.append(part)
+            return end
+        }
+        guard segment[end] == .colon, nameLength > 0 else {
+            fail(.neitherFieldNorContinuation(at: lineStart))
+            return end
+        }
+        // Only a name that was cut in two is copied.
+        if name.isEmpty {
+            beginValue(of: part)
+        } else {
+            name.append(part)
+            let whole = name
+            beginValue(of: whole.span)
+        }
+        return end + 1
+    }
+
+    private mutating func beginValue(of name: Span<UInt8>) {
         hasField = true
         fieldStart = lineStart
         field = .other
         place = .value
-        guard nameLength <= Self.longestKnownName else { return }
-        // Shares the storage: the span of a property would hold all of `self`.
-        let name = self.name
-        let known = name.span
-        if known.equalsCaseInsensitively("Received") { findings.receivedCount += 1 }
-        if known.equalsCaseInsensitively("Date") { findings.hasDate = true }
-        if known.equalsCaseInsensitively("Message-ID") { findings.hasMessageID = true }
-        if known.equalsCaseInsensitively("From") { findings.hasFrom = true }
-        if known.equalsCaseInsensitively("Bcc") { field = .bcc }
-        if deliveredTo == .collected, known.equalsCaseInsensitively("Delivered-To") { field = .deliveredTo }
+        // obs-optional: blanks may stand between name and colon (RFC 5322 section 4.5.8).
+        let known = name.trimmed
+        switch known.first?.lowercased {
+        case UInt8(ascii: "r"):
+            if known.equalsCaseInsensitively("Received") { findings.receivedCount += 1 }
+        case UInt8(ascii: "d"):
+            if known.equalsCaseInsensitively("Date") { findings.hasDate = true }
+            if deliveredTo == .collected, known.equalsCaseInsensitively("Delivered-To") { field = .deliveredTo }
+        case UInt8(ascii: "m"):
+            if known.equalsCaseInsensitively("Message-ID") { findings.hasMessageID = true }
+        case UInt8(ascii: "f"):
+            if known.equalsCaseInsensitively("From") { findings.hasFrom = true }
+        case UInt8(ascii: "b"):
+            if known.equalsCaseInsensitively("Bcc") { field = .bcc }
+        default:
+            break
+        }
     }
 
     /// Skips or collects to the end of the line; returns the index behind what was taken.
     private mutating func takeValue(_ segment: Span<UInt8>, from start: Int) -> Int {
-        var end = start
-        while end < segment.count, segment[end] != .lineFeed { end += 1 }
+        let end = segment.indexOfLineFeed(from: start)
         switch field {
         case .other, .bcc:
             break
@@ -212,5 +233,24 @@ public struct HeaderScanner: Sendable {
         if findings.fault == nil { findings.fault = fault }
         findings.headerEnd = lineStart
         place = .ended
+    }
+}
+
+extension Span where Element == UInt8 {
+    /// The index of the first LF at or behind `start`, eight bytes at a time; `count` when there is none.
+    fileprivate func indexOfLineFeed(from start: Int) -> Int {
+        let everyByte: UInt64 = 0x0101_0101_0101_0101
+        let raw = bytes
+        var index = start
+        while index <= count &- 8 {
+            let word = unsafe UInt64(littleEndian: raw.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+            // A byte that is LF becomes zero; the lowest mark is exact, and no other is asked for.
+            let zeroed = word ^ (everyByte &* UInt64(UInt8.lineFeed))
+            let marks = (zeroed &- everyByte) & ~zeroed & (everyByte << 7)
+            if marks != 0 { return index &+ marks.trailingZeroBitCount / 8 }
+            index &+= 8
+        }
+        while index < count, self[index] != .lineFeed { index &+= 1 }
+        return index
     }
 }

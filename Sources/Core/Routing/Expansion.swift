@@ -46,7 +46,8 @@ public struct Expansion: Sendable {
     let daemonUsers: Set<String>
     let foreignUser: String
 
-    /// No mail is delivered to one of `daemonUsers`. Commands and files of alias tables are delivered as `foreignUser`.
+    /// No mail addressed to one of `daemonUsers` is delivered. Commands and files of alias tables are delivered as
+    /// `foreignUser`, who gets no mail of his own either.
     public init(
         ruleset: Ruleset, actions: [ActionDefinition], delimiters: SubaddressDelimiters, daemonUsers: Set<String>,
         foreignUser: String = "_martletu"
@@ -54,7 +55,7 @@ public struct Expansion: Sendable {
         self.ruleset = ruleset
         self.actions = Dictionary(actions.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         self.delimiters = delimiters
-        self.daemonUsers = daemonUsers
+        self.daemonUsers = daemonUsers.union([foreignUser])
         self.foreignUser = foreignUser
     }
 

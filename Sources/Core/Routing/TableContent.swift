@@ -26,16 +26,22 @@ public struct TableContent: Sendable {
     private var expressions: [(key: String, expression: RegularExpression)]?
 
     public init(list: some Sequence<String>) {
-        shape = .list
+        self.init(.list, capacity: list.underestimatedCount)
         for key in list { insert(key, "") }
-        wildcards.sort()
+        sortPatterns()
     }
 
     /// A later value replaces an earlier one of the same key.
     public init(mapping: some Sequence<(String, String)>) {
-        shape = .mapping
+        self.init(.mapping, capacity: mapping.underestimatedCount)
         for (key, value) in mapping { insert(key, value) }
-        wildcards.sort()
+        sortPatterns()
+    }
+
+    /// To be filled entry by entry and then sorted.
+    init(_ shape: Shape, capacity: Int) {
+        self.shape = shape
+        values.reserveCapacity(capacity)
     }
 
     /// The content that the configuration itself spells; nil for a table whose content is elsewhere.
@@ -112,7 +118,15 @@ public struct TableContent: Sendable {
         return invalid
     }
 
-    private mutating func insert(_ key: String, _ value: String) {
+    mutating func sortPatterns() { wildcards.sort() }
+
+    /// Joins `addition` to the value of `key`, which has one; returns the length of the whole in bytes.
+    mutating func extend(_ key: String, by addition: String) -> Int {
+        values[key.asciiLowercased, default: ""] += " " + addition
+        return values[key.asciiLowercased]?.utf8.count ?? 0
+    }
+
+    mutating func insert(_ key: String, _ value: String) {
         let key = key.asciiLowercased
         values[key] = value
         if key.utf8.contains(UInt8(ascii: "*")) {

@@ -35,16 +35,20 @@ public struct TableText {
 
     private let file: String
     private let dialect: Dialect
-    private var shape: TableContent.Shape?
-    private var list: [String] = []
-    private var mapping: [(String, String)] = []
+    private let capacity: Int
+    private var isForcedList = false
+    private var content: TableContent?
+    // Of the entry above, for lines that continue it.
+    private var lastKey = ""
+    private var endsWithComma = false
 
     /// The content that `bytes` spell. The first entry decides between list and mapping; a comment `# @list` before it
     /// forces a list; nothing at all is an empty mapping. `file` is named in errors.
     public static func content(
         of bytes: [UInt8], file: String, dialect: Dialect = .plain
     ) throws(TableTextError) -> TableContent {
-        var text = TableText(file: file, dialect: dialect)
+        // Half of the usual length of a line: a table that grows is copied.
+        var text = TableText(file: file, dialect: dialect, capacity: bytes.count / 32)
         var start = 0
         var number = 1
         while start < bytes.count {
@@ -59,12 +63,15 @@ public struct TableText {
             start = end + 1
             number += 1
         }
-        return text.shape == .list ? TableContent(list: text.list) : TableContent(mapping: text.mapping)
+        var content = text.content ?? TableContent(text.isForcedList ? .list : .mapping, capacity: 0)
+        content.sortPatterns()
+        return content
     }
 
-    private init(file: String, dialect: Dialect) {
+    private init(file: String, dialect: Dialect, capacity: Int) {
         self.file = file
         self.dialect = dialect
+        self.capacity = capacity
     }
 
     private func error(_ reason: TableTextError.Reason, _ line: Int) -> TableTextError {
@@ -75,33 +82,33 @@ public struct TableText {
         let entry = Self.trimmed(line)
         guard let first = entry.first else { return }
         if first == UInt8(ascii: "#") {
-            if shape == nil, Self.trimmed(entry.dropFirst()).elementsEqual("@list".utf8) { shape = .list }
+            if content == nil, Self.trimmed(entry.dropFirst()).elementsEqual("@list".utf8) { isForcedList = true }
             return
         }
         if line.first?.isBlank == true, continues(entry) {
-            let value = try string(entry, number)
-            let last = mapping.count - 1
-            guard mapping[last].1.utf8.count + value.utf8.count < Self.longestLine else {
-                throw error(.longLine, number)
-            }
-            mapping[last].1 += " " + value
-            return
-        }
-        let (key, value) = Self.split(entry)
-        let isList = shape.map { $0 == .list } ?? value.isEmpty
-        shape = isList ? .list : .mapping
-        guard (isList ? entry : key).count <= TableContent.longestKey else { throw error(.longKey, number) }
-        if isList {
-            list.append(try string(entry, number))
+            let addition = try string(entry, number)
+            let length = content?.extend(lastKey, by: addition) ?? 0
+            guard length <= Self.longestLine else { throw error(.longLine, number) }
         } else {
-            guard !key.isEmpty, !value.isEmpty else { throw error(.malformedEntry, number) }
-            mapping.append((try string(key, number), try string(value, number)))
+            try insert(entry, number)
         }
+        endsWithComma = entry.last == UInt8(ascii: ",")
+    }
+
+    private mutating func insert(_ entry: ArraySlice<UInt8>, _ number: Int) throws(TableTextError) {
+        let (key, value) = Self.split(entry)
+        let isList = content.map { $0.shape == .list } ?? (isForcedList || value.isEmpty)
+        guard (isList ? entry : key).count <= TableContent.longestKey else { throw error(.longKey, number) }
+        guard isList || !(key.isEmpty || value.isEmpty) else { throw error(.malformedEntry, number) }
+        lastKey = try string(isList ? entry : key, number)
+        let text = isList ? "" : try string(value, number)
+        if content == nil { content = TableContent(isList ? .list : .mapping, capacity: capacity) }
+        content?.insert(lastKey, text)
     }
 
     private func continues(_ entry: ArraySlice<UInt8>) -> Bool {
-        guard dialect == .aliases, shape == .mapping, let above = mapping.last else { return false }
-        if above.1.utf8.last == UInt8(ascii: ",") { return true }
+        guard dialect == .aliases, content?.shape == .mapping else { return false }
+        if endsWithComma { return true }
         let end = entry.firstIndex { !Self.belongsToName($0) } ?? entry.endIndex
         let isEntry = end > entry.startIndex && end < entry.endIndex && entry[end] == .colon
         return !isEntry

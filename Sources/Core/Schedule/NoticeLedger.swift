@@ -35,6 +35,8 @@ public struct NoticeLedger: Sendable {
     private var entries: [UInt64: Entry] = [:]
     private var gathering: [Topic: UInt64] = [:]
     private var places: [EnvelopeID: [UInt64]] = [:]
+    /// Notices of each message.
+    private var messages: [MessageID: Int] = [:]
     private var turns = Heap<Turn>()
     private var injecting = 0
     private var nextNumber: UInt64 = 1
@@ -50,6 +52,8 @@ public struct NoticeLedger: Sendable {
     /// Notices that are not settled.
     public var count: Int { entries.count }
     public var injectingCount: Int { injecting }
+    /// A notice shows the message: its storage must outlive its last recipient for as long as this is true.
+    public func needs(_ message: MessageID) -> Bool { messages[message] != nil }
 
     /// Enters news about a recipient, unless its sender is nobody or did not ask.
     public mutating func report(
@@ -134,6 +138,7 @@ public struct NoticeLedger: Sendable {
         entries[number] = Entry(
             notice: Notice(number: number, message: topic.message, kind: topic.kind, items: [item]), created: now,
             due: due)
+        messages[topic.message, default: 0] += 1
         gathering[topic] = number
         places[item.envelope, default: []].append(number)
         turns.push(Turn(at: due, number: number))
@@ -160,6 +165,9 @@ public struct NoticeLedger: Sendable {
     private mutating func forget(_ number: UInt64) {
         guard let entry = entries.removeValue(forKey: number) else { return }
         endGathering(entry.notice)
+        let message = entry.notice.message
+        let others = messages[message, default: 1] - 1
+        messages[message] = others > 0 ? others : nil
         for item in entry.notice.items { endPlace(of: item.envelope, in: number) }
     }
 }

@@ -25,6 +25,8 @@ extension RunQueue {
     /// Marks as in flight what a worker says it has in hand, after the queue was recovered; false when it may not.
     public mutating func adopt(_ envelope: EnvelopeID, by worker: WorkerID, now: Instant) -> Bool {
         guard let slot = index[envelope.value], recipients[slot].state == .waiting else { return false }
+        let deliveryClass = routes[Int(recipients[slot].route)].key.deliveryClass
+        guard classes[deliveryClass.index].workers.contains(worker) else { return false }
         leaveLine(slot)
         open(
             BatchRecord(

@@ -36,9 +36,11 @@ public final class Child {
     private var isReady = false
 
     /// Runs a daemon: `begin` is called inside the sandbox with everything that Parent gave, and calls `ready`.
-    public nonisolated static func run(as roles: Set<Role>, begin: @escaping @MainActor (Child) async throws -> Void)
-        -> Never
-    {
+    /// `startThreads` runs just before the door closes behind which no thread can be started any more.
+    public nonisolated static func run(
+        as roles: Set<Role>, startThreads: @escaping @MainActor (Child) -> Void = { _ in },
+        begin: @escaping @MainActor (Child) async throws -> Void
+    ) -> Never {
         Loop.run {
             // Parent names the role as the only argument; a person who starts this by hand is told so.
             let role = CommandLine.arguments.dropFirst().first.flatMap(Role.init(named:))
@@ -50,7 +52,7 @@ public final class Child {
             guard child.assignment.role == role else { child.leave(because: "assigned to another role") }
             do {
                 SystemClock.prepare()
-                try child.enterSandbox()
+                try child.enterSandbox(startThreads)
                 try await begin(child)
             } catch {
                 child.leave(because: "\(error)")
@@ -68,12 +70,12 @@ public final class Child {
         assignment.worker == 0 ? assignment.role.name : "\(assignment.role.name).\(assignment.worker)"
     }
 
-    private func enterSandbox() throws(LaunchError) {
+    private func enterSandbox(_ startThreads: (Child) -> Void) throws(LaunchError) {
         let identity: Identity? =
             if let uid = assignment.uid, let gid = assignment.gid { Identity(uid: uid, gid: gid) } else { nil }
         let report = try confine(
             SandboxProfile.profile(for: assignment.role), as: identity, in: try grants.rootDirectory(),
-            descriptors: assignment.descriptorLimit)
+            descriptors: assignment.descriptorLimit, startThreads: { startThreads(self) })
         for shortcoming in report.shortcomings { parent.send(.notice("\(shortcoming)")) }
     }
 

@@ -54,6 +54,8 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
     private let expectedRole: Role
     private let handle: (Incoming, Correlation, consuming FileDescriptor?) -> Void
     private let ended: (PeerEnd) -> Void
+    /// Called when all that was sent is with the system: the moment for whoever waited because much was unsent.
+    public var drained: (() -> Void)?
 
     private var input: [UInt8] = []
     private var inputEnd = 0
@@ -207,6 +209,7 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         output.removeAll(keepingCapacity: output.capacity <= Self.readSize * 4)
         outputStart = 0
         writeWatch?.disable()
+        drained?()
     }
 
     private func send(on number: Int32, _ range: Range<Int>, passing passed: Int32) throws(SystemError) -> Int {

@@ -33,7 +33,7 @@ public struct FileFacts: Hashable, Sendable {
     /// Of the file at `path`, links followed; nil when there is none.
     public init?(at path: String) {
         var status = stat()
-        guard Glibc.stat(path, &status) == 0 else { return nil }
+        guard fstatat(AT_FDCWD, path, &status, 0) == 0 else { return nil }
         self.init(status)
     }
 }

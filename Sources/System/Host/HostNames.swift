@@ -2,7 +2,7 @@
 
 import Glibc
 public import Mail
-public import Posix
+import Posix
 
 /// The names and addresses of this host.
 public enum HostNames {

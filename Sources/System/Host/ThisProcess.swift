@@ -23,7 +23,8 @@ public enum ThisProcess {
     /// Where its program lies, links resolved.
     public static var executable: String? {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
-            let count = readlink("/proc/self/exe", buffer.baseAddress, buffer.count)
+            guard let base = buffer.baseAddress else { return nil }
+            let count = readlink("/proc/self/exe", base, buffer.count)
             guard count > 0, count < buffer.count else { return nil }
             return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
         }
@@ -33,7 +34,7 @@ public enum ThisProcess {
     public static func absolute(_ path: String) -> String {
         if path.hasPrefix("/") { return path }
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
-            guard let here = getcwd(buffer.baseAddress, buffer.count) else { return path }
+            guard let base = buffer.baseAddress, let here = getcwd(base, buffer.count) else { return path }
             return "\(String(cString: here))/\(path)"
         }
     }
@@ -84,8 +85,10 @@ public enum ThisProcess {
     public static func setFileMask(_ mask: UInt32) { umask(mode_t(mask)) }
 
     /// Writes to standard output (1) or error (2), all of it.
-    public static func say(_ text: String, on number: Int32 = 2) {
-        var bytes = Array(text.utf8)[...]
+    public static func say(_ text: String, on number: Int32 = 2) { say(Array(text.utf8), on: number) }
+
+    public static func say(_ bytes: [UInt8], on number: Int32 = 2) {
+        var bytes = bytes[...]
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { buffer in
                 FileDescriptor.retrying { write(number, buffer.baseAddress, buffer.count) }
@@ -96,4 +99,10 @@ public enum ThisProcess {
     }
 
     public static func leave(_ status: Int32) -> Never { exit(status) }
+}
+
+extension SystemError {
+    /// The caller lacks a right.
+    public var isPermission: Bool { code == EACCES || code == EPERM }
+    public var isAbsence: Bool { code == ENOENT || code == ENOTDIR }
 }

@@ -20,8 +20,10 @@ public struct Spawner: Sendable {
     public func start(
         _ role: Role, arguments: [String] = [], channel: borrowing FileDescriptor, errors: borrowing FileDescriptor
     ) throws(LaunchError) -> Int32 {
-        let start = ProcessStart(
+        var start = ProcessStart(
             name: role.executable, arguments: arguments, channel: channel.number, errors: errors.number)
+        // A terminal's interrupt is for Parent, which lets the others finish.
+        start.session = .own
         return try run(start, program: try program(of: role), environment)
     }
 
@@ -34,6 +36,7 @@ public struct Spawner: Sendable {
         var start = ProcessStart(
             name: role.executable, arguments: arguments, channel: channel.number, errors: errors.number)
         start.user = user
+        start.session = .own
         return try run(start, program: try program(of: role), environment.adding(user))
     }
 

@@ -63,6 +63,24 @@ extension FileDescriptor {
         }
     }
 
+    /// At most `count` bytes from `offset` on; fewer only at the end.
+    public func read(at offset: UInt64, count: Int) throws(SystemError) -> [UInt8] {
+        var failure: SystemError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            while filled < count {
+                let start = off_t(clamping: offset + UInt64(filled))
+                let result = FileDescriptor.retrying {
+                    pread(number, buffer.baseAddress.map { $0 + filled }, count - filled, start)
+                }
+                if result < 0 { failure = SystemError("pread") }
+                if result <= 0 { return }
+                filled += result
+            }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
     public func status() throws(SystemError) -> stat {
         var status = stat()
         try SystemError.check("fstat", fstat(number, &status))

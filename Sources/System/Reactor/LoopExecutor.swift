@@ -56,10 +56,11 @@ nonisolated final class LoopExecutor: MainExecutor, TaskExecutor, SchedulingExec
     func run() throws {
         turn()
         while !isStopped {
-            let flags = ready.isEmpty ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK
+            let isIdle = ready.isEmpty && endOfTurn.isEmpty
+            let flags = isIdle ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK
             // 1 means that no event is registered: nothing can ever happen again unless a job is ready.
             let result = event_base_loop(base, flags)
-            if result < 0 || (result == 1 && ready.isEmpty) { break }
+            if result < 0 || (result == 1 && isIdle) { break }
             turn()
         }
     }
@@ -80,7 +81,8 @@ nonisolated final class LoopExecutor: MainExecutor, TaskExecutor, SchedulingExec
                 endOfTurn.removeAll(keepingCapacity: true)
                 MainActor.assumeIsolated { for item in work { item() } }
             }
-        } while !ready.isEmpty && rounds < Self.roundsPerTurn && !isStopped
+            // Work at the end of a turn may plan more of its kind, which no event would bring back.
+        } while !(ready.isEmpty && endOfTurn.isEmpty) && rounds < Self.roundsPerTurn && !isStopped
     }
 
     private final class WaitingJob {

@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
+
 /// Cleaning: live records of the oldest segment are written again at the tail, so that it can be freed.
 extension DiskSpool {
-    /// Moves all of the oldest segment at once when most of the journal is dead.
+    /// Moves from the oldest segment when most of the journal is dead, a batch at a time.
     ///
-    /// A record is moved only while nothing newer of the same thing is on its way: in the journal the newest is last.
+    /// A record is moved only while nothing newer of the same thing is on its way: in the journal the newest is last,
+    /// and a message never comes behind its own tombstone.
     func cleanOldest() {
         guard isWorthCleaning, let oldest = order.first else { return }
-        for (number, live) in messages {
-            if live.location.segment == oldest { move(.message(number), from: live.location, identity: number) }
+        var size = 0
+        for (number, live) in messages where size < options.batchSize.value {
+            if live.location.segment == oldest, live.outcomes.values.allSatisfy({ $0.pending == 0 }) {
+                move(.message(number), from: live.location, identity: number)
+                size += live.location.length
+            }
             for (envelope, kept) in live.outcomes where kept.pending == 0 {
                 guard let location = kept.location, location.segment == oldest else { continue }
                 move(.outcome(number, envelope: envelope), from: location, identity: number)
+                size += location.length
             }
         }
-        for (key, kept) in notes where kept.pending == 0 {
+        for (key, kept) in notes where kept.pending == 0 && size < options.batchSize.value {
             guard let location = kept.location, location.segment == oldest else { continue }
             move(.note(key), from: location, identity: 0)
+            size += location.length
         }
     }
 

@@ -43,6 +43,7 @@ extension DiskSpool {
         for (hole, isCorruption) in unsettled {
             recovery.reports.append(try setAside(hole, isCorruption, directories, calls))
         }
+        let material = try material(recovery.empty, spares, options.reservedSegments + 1, directories, calls)
         let recovered = try recovered(from: recovery, directories, calls)
 
         // What a crash tore may have used numbers that cannot be read: the new ones begin far behind them.
@@ -53,19 +54,17 @@ extension DiskSpool {
         let epoch = epochCount << 32 | UInt64(Randomness.integer(UInt32.self))
         let spareNumbers = spares.compactMap { SpoolNames.number($0, "spare") }
         let nextSegment = (numbers + spareNumbers).reduce(0, max) + 1
-        do throws(SystemError) {
-            let handover = try Handover()
-            let spool = DiskSpool(
-                calls: calls, handover: handover, directories: directories, options: options, recovery: recovery,
-                nextBody: epochCount << 32 | 1)
-            let journal = Journal(
-                calls: calls, handover: handover, directories: directories, options: options,
-                start: Journal.Start(
-                    epoch: epoch, nextNumber: nextNumber, durable: recovery.highestNumber, void: Array(void),
-                    nextSegment: nextSegment, material: spares))
-            try spool.start(journal)
-            return OpenedSpool(spool: spool, recovered: recovered)
-        }
+        let handover = try Handover()
+        let spool = DiskSpool(
+            calls: calls, handover: handover, directories: directories, options: options, recovery: recovery,
+            nextBody: epochCount << 32 | 1)
+        let journal = Journal(
+            calls: calls, handover: handover, directories: directories, options: options,
+            start: Journal.Start(
+                epoch: epoch, nextNumber: nextNumber, durable: recovery.highestNumber, void: Array(void),
+                nextSegment: nextSegment, material: material))
+        try spool.start(journal)
+        return OpenedSpool(spool: spool, recovered: recovered)
     }
 
     /// More numbers than a batch can have used.
@@ -90,6 +89,22 @@ extension DiskSpool {
         return SpoolDirectories(root: root, lock: lock, journal: journal, bodies: bodies, aside: aside)
     }
 
+    /// Files that become segments again: without a record they may go in any order. What is too much is removed.
+    private static func material(
+        _ empty: [UInt64], _ spares: [String], _ wanted: Int, _ directories: SpoolDirectories,
+        _ calls: any SpoolCalls
+    ) throws(SystemError) -> [String] {
+        let directory = directories.journal.number
+        var names = spares
+        for number in empty {
+            try calls.rename(directory, SpoolNames.segment(number), directory, SpoolNames.spare(number))
+            names.append(SpoolNames.spare(number))
+        }
+        for name in names.dropFirst(wanted) { try calls.unlink(directory, name) }
+        try calls.sync(directory)
+        return Array(names.prefix(wanted))
+    }
+
     /// Copies damaged bytes into `aside`; the end of a journal that was torn is only told.
     private static func setAside(
         _ hole: Recovery.Hole, _ isCorruption: Bool, _ directories: SpoolDirectories, _ calls: any SpoolCalls
@@ -101,7 +116,7 @@ extension DiskSpool {
         defer { calls.close(source) }
         let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: hole.bytes.count, alignment: 8)
         defer { bytes.deallocate() }
-        memset(bytes.baseAddress, 0, bytes.count)
+        bytes.initializeMemory(as: UInt8.self, repeating: 0)
         // What cannot be read stays zero: the report tells that it is gone.
         _ = try? calls.read(source, bytes, at: offset)
         let copy = try calls.open(directories.aside.number, name, O_WRONLY | O_CREAT | O_TRUNC)

@@ -126,7 +126,7 @@ public final class DiskSpool: Spool {
         let record = MessageRecord(
             bodyFile: body, bodySize: bodySize, id: message.id, envelopeCount: message.envelopeCount,
             envelopes: message.envelopes, attributes: message.attributes, pieces: message.pieces)
-        let token = await(.commit(message, body: body, completion))
+        let token = expect(.commit(message, body: body, completion))
         let isBodyMissing = message.body != nil && body == 0
         let refusal: SpoolError? =
             thread == nil
@@ -142,7 +142,7 @@ public final class DiskSpool: Spool {
     }
 
     public func record(_ outcome: SpoolOutcome, durability: SpoolDurability) {
-        let token = await(.outcome(outcome, durability.completion))
+        let token = expect(.outcome(outcome, durability.completion))
         let number = outcome.message.sequenceNumber
         let kept = messages[number]?.outcomes[outcome.envelope] ?? Kept()
         let refusal: SpoolError? =
@@ -162,7 +162,7 @@ public final class DiskSpool: Spool {
     }
 
     public func note(_ key: [UInt8], _ value: [UInt8], durability: SpoolDurability) {
-        let token = await(.note(key, isEmpty: value.isEmpty, durability.completion))
+        let token = expect(.note(key, isEmpty: value.isEmpty, durability.completion))
         let isTooLarge = key.count + value.count + RecordLayout.noteSize > largestPayload
         if thread == nil || isTooLarge {
             handover.post([.written(token: token, .failure(isTooLarge ? .tooLarge : .closed))])
@@ -179,7 +179,7 @@ public final class DiskSpool: Spool {
             completion(.success(pieces))
             return
         }
-        let token = await(.content(completion))
+        let token = expect(.content(completion))
         if thread != nil, let live = messages[position.sequenceNumber] {
             handover.put(.read(token: token, live.location), isLazy: false)
         } else {
@@ -237,7 +237,7 @@ public final class DiskSpool: Spool {
         options.segmentSize.value - 4 * RecordLayout.block - RecordLayout.headerSize
     }
 
-    private func await(_ what: Waiting) -> UInt64 {
+    func expect(_ what: Waiting) -> UInt64 {
         defer { nextToken += 1 }
         waiting[nextToken] = what
         return nextToken
@@ -368,7 +368,7 @@ public final class DiskSpool: Spool {
 
     func move(_ what: Moved, from location: RecordLocation, identity: UInt64) {
         movesInFlight += 1
-        handover.put(.move(token: await(.move(what)), location, identity: identity), isLazy: true)
+        handover.put(.move(token: expect(.move(what)), location, identity: identity), isLazy: true)
     }
 }
 
@@ -380,7 +380,7 @@ extension DiskSpool: BodyStore {
             completion?(.failure(.closed))
             return
         }
-        let token = await(.body(completion ?? { _ in }))
+        let token = expect(.body(completion ?? { _ in }))
         handover.put(.appendBody(token: token, number, bytes, offset: offset), isLazy: false)
     }
 

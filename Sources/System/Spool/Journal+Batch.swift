@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
 import Glibc
 import Posix
 
@@ -204,7 +205,9 @@ extension Journal {
     private var reserveIsWhole: Bool { reserveIsWhole(without: 0) }
 
     private func reserveIsWhole(without used: Int) -> Bool {
-        let missing = options.reservedSegments - (ready.count - used)
+        // Dead segments need no room to become new ones.
+        let coming = material.count + frees.count + (preparation == nil ? 0 : 1)
+        let missing = options.reservedSegments - (ready.count - used + coming)
         if missing <= 0 { return true }
         guard blockage == nil else { return false }
         return hasRoom(for: missing * segmentSize)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
 import Glibc
 import Posix
 
@@ -16,23 +17,36 @@ extension Journal {
     private static let slice = 256 << 10
 
     private var wantsSegments: Bool { ready.count < options.reservedSegments + 1 }
-    var hasMaintenance: Bool { !frees.isEmpty || wantsSegments }
+
+    /// No file can be made before the next attempt; what is used again needs no room, and so no wait.
+    private var isBlocked: Bool {
+        guard let blockage, material.isEmpty, preparation == nil else { return false }
+        return blockage.until > Handover.now()
+    }
+
+    /// When `maintain` should run; 0 for at once, nil when there is nothing to do.
+    var maintenanceDeadline: UInt64? {
+        let freeing: UInt64? = frees.isEmpty ? nil : freesBlockedUntil ?? 0
+        let preparing: UInt64? = wantsSegments ? (isBlocked ? blockage?.until : 0) : nil
+        return [freeing, preparing].compactMap { $0 }.min()
+    }
 
     /// One slice of what is better done before it is needed; short, so that a message does not wait for it.
     func maintain() {
-        if let blockage, blockage.until > Handover.now() { return }
-        blockage = nil
-        if !frees.isEmpty {
+        let now = Handover.now()
+        if let blockage, blockage.until <= now { self.blockage = nil }
+        if let until = freesBlockedUntil, until <= now { freesBlockedUntil = nil }
+        if !frees.isEmpty, freesBlockedUntil == nil {
             freeNext()
-        } else if wantsSegments, ready.count < options.reservedSegments || !handover.hasUrgentJobs {
+        } else if wantsSegments, !isBlocked, ready.count < options.reservedSegments || !handover.hasUrgentJobs {
             _ = prepareSlice()
         }
     }
 
     /// Prepares a whole segment while the writer waits.
     func prepareNow() -> SpoolError? {
-        if let blockage, blockage.until > Handover.now() { return blockage.error }
-        while !frees.isEmpty, blockage == nil { freeNext() }
+        if isBlocked, let blockage { return blockage.error }
+        while !frees.isEmpty, freesBlockedUntil == nil { freeNext() }
         let had = ready.count
         while ready.count == had { if let error = prepareSlice() { return error } }
         return nil
@@ -91,9 +105,11 @@ extension Journal {
         // As much as the last batch used, so that preparing keeps pace with writing.
         let count = min(max(Journal.slice, lastBatch), segmentSize - next.written, buffer.count)
         let zeros = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-        memset(zeros.baseAddress, 0, count)
+        zeros.initializeMemory(as: UInt8.self, repeating: 0)
         try calls.write(next.file, UnsafeRawBufferPointer(zeros), at: next.written)
-        // The sync at the end finds little left to do then.
+        // The sync at the end would make a commit wait that comes meanwhile: so it must find little left to do.
+        let before = min(next.written, Journal.slice)
+        if before > 0 { calls.finishWriting(next.file, at: next.written - before, before) }
         calls.startWriting(next.file, at: next.written, count)
         next.written += count
     }
@@ -133,7 +149,7 @@ extension Journal {
                 try calls.unlink(directory, name)
             }
         } catch {
-            blockage = (.system(error), Handover.now() + Journal.retryInterval)
+            freesBlockedUntil = Handover.now() + Journal.retryInterval
             events.append(.report("segment \(SpoolNames.segment(number)) is not freed: \(error)"))
         }
     }

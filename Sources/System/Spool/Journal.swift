@@ -77,6 +77,7 @@ final class Journal {
     /// Why no segment could be prepared, and when that is tried again.
     var blockage: (error: SpoolError, until: UInt64)?
     var frees: [UInt64] = []
+    var freesBlockedUntil: UInt64?
     var pending: [PendingWrite] = []
     /// Outcomes and notes that could not be written; tried again with the next batch or at this time.
     var heldUntil: UInt64?
@@ -124,7 +125,8 @@ final class Journal {
             tell()
             let work = handover.take(until: nextDeadline)
             // Outcomes that failed go before what came later: an older one must not overtake a newer one.
-            if !held.isEmpty, !work.jobs.isEmpty || work.isStopping || heldUntil.map({ $0 <= Handover.now() }) ?? false {
+            if !held.isEmpty, !work.jobs.isEmpty || work.isStopping || heldUntil.map({ $0 <= Handover.now() }) ?? false
+            {
                 pending = held + pending
                 held = []
                 heldUntil = nil
@@ -147,8 +149,7 @@ final class Journal {
     }
 
     private var nextDeadline: UInt64? {
-        let work: UInt64? = hasMaintenance ? (blockage?.until ?? 0) : nil
-        return [work, heldUntil].compactMap { $0 }.min()
+        [maintenanceDeadline, heldUntil].compactMap { $0 }.min()
     }
 
     private func perform(_ job: SpoolJob) {

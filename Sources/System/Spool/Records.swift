@@ -58,7 +58,9 @@ struct MessageRecord: Sendable {
         var size = RecordWriter(buffer: writer.buffer, position: inlineSize)
         size.integer(UInt32(inline))
     }
+}
 
+extension MessageRecord {
     enum Parts { case all, withoutPieces }
 
     /// The payload of a record whose sum was right; nil when its lengths contradict each other all the same.

@@ -92,7 +92,10 @@ struct Recovery {
     var messages: [UInt64: Live] = [:]
     var notes: [[UInt8]: (value: [UInt8], location: RecordLocation)] = [:]
     var reports: [SpoolReport] = []
+    /// In use, in their order.
     var segments: [UInt64] = []
+    /// Prepared and never written to.
+    var empty: [UInt64] = []
     var highestEpoch: UInt64 = 0
     /// 0 until a record was read.
     var highestNumber: UInt64 = 0
@@ -104,10 +107,12 @@ struct Recovery {
     private var epoch: UInt64 = 0
 
     mutating func read(_ bytes: UnsafeRawBufferPointer, segment: UInt64) {
-        segments.append(segment)
+        var isEmpty = true
+        defer { if isEmpty { empty.append(segment) } else { segments.append(segment) } }
         if let header = SegmentHeader(in: bytes), header.segment == segment {
             epoch = header.epoch
         } else {
+            isEmpty = false
             reports.append(.badHeader(segment: segment))
             // Every batch begins at a block, so the first record of the segment is where it always is.
             if let first = RecordHeader(in: bytes, at: RecordLayout.block) { epoch = first.epoch }
@@ -117,15 +122,18 @@ struct Recovery {
         while position < bytes.count {
             guard let found = next(in: bytes, from: position) else {
                 if let end = Recovery.lastByte(in: bytes, from: position) {
+                    isEmpty = false
                     holes.append(Hole(segment: segment, bytes: position..<end, first: highestNumber + 1))
                 }
                 return
             }
             let header = found.header
+            isEmpty = false
             if highestNumber != 0, header.number > highestNumber + 1 {
-                note(Hole(
-                    segment: segment, bytes: position..<found.offset, first: highestNumber + 1,
-                    last: header.number - 1))
+                note(
+                    Hole(
+                        segment: segment, bytes: position..<found.offset, first: highestNumber + 1,
+                        last: header.number - 1))
             }
             highestNumber = header.number
             highestDurable = max(highestDurable, header.durable)

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: ISC
 
+public import Bytes
+
 /// A large body on its way into a file of its own. Dropped without a commit, its file goes too.
 public final class SpoolBody {
+    /// Content up to here belongs into the commit itself, which costs no file and no sync of its own.
+    public static let largestInline = ByteCount.kibibytes(256)
+
     /// Names the file; never used again.
     let number: UInt64
     /// Bytes appended so far.

@@ -21,6 +21,8 @@ protocol SpoolCalls: AnyObject, Sendable {
     func sync(_ file: Int32) throws(SystemError)
     /// Begins to write out what was written, without waiting for it.
     func startWriting(_ file: Int32, at offset: Int, _ count: Int)
+    /// Begins the same where that was not done, and waits until it is written out; this makes nothing durable.
+    func finishWriting(_ file: Int32, at offset: Int, _ count: Int)
     /// Drops what the page cache holds of a file, so that a read tells what the disk has.
     func forgetCache(_ file: Int32)
     func size(_ file: Int32) throws(SystemError) -> Int
@@ -87,6 +89,12 @@ final class SystemSpoolCalls: SpoolCalls {
         _ = sync_file_range(file, off64_t(offset), off64_t(count), UInt32(SYNC_FILE_RANGE_WRITE))
     }
 
+    func finishWriting(_ file: Int32, at offset: Int, _ count: Int) {
+        let flags =
+            UInt32(SYNC_FILE_RANGE_WAIT_BEFORE) | UInt32(SYNC_FILE_RANGE_WRITE) | UInt32(SYNC_FILE_RANGE_WAIT_AFTER)
+        _ = sync_file_range(file, off64_t(offset), off64_t(count), flags)
+    }
+
     func forgetCache(_ file: Int32) { _ = posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) }
 
     func size(_ file: Int32) throws(SystemError) -> Int {
@@ -130,7 +138,7 @@ final class SystemSpoolCalls: SpoolCalls {
     func freeBytes(_ directory: Int32) throws(SystemError) -> Int {
         var status = statvfs()
         try SystemError.check("fstatvfs", fstatvfs(directory, &status))
-        return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+        return Int(clamping: UInt64(status.f_bavail) &* UInt64(status.f_frsize))
     }
 
     func lock(_ file: Int32) throws(SystemError) -> Bool {

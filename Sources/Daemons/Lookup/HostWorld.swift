@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Channel
+import Mail
+import Routing
+
+/// What an expansion asks, answered from the tables in memory and by Parent.
+final class HostWorld: ExpansionWorld {
+    private let tables: MemoryTables
+    private let users: UserDirectory
+    private let log: Log
+
+    init(tables: MemoryTables, users: UserDirectory, log: Log) {
+        self.tables = tables
+        self.users = users
+        self.log = log
+    }
+
+    @MainActor func contains(_ key: String, in name: String, for service: TableService) async throws(TableFailure) -> Bool {
+        try await tables.contains(key, in: name, for: service)
+    }
+
+    @MainActor func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String? {
+        try await tables.value(of: key, in: name, for: service)
+    }
+
+    @MainActor func user(named name: String) async -> UserLookup { await users.user(named: name) }
+
+    @MainActor func forward(of user: UserRecord) async -> ForwardFile {
+        let file = await users.forward(of: user)
+        if file == .insecure { log.warning("~/.forward of \(VisibleText(user.name)) cannot be trusted") }
+        return file
+    }
+
+    // This process opens no file, and nobody opens one for it yet: such mail waits instead of being lost.
+    @MainActor func include(_ path: String) async -> IncludedFile {
+        log.warning("included file \(VisibleText(path)) cannot be opened")
+        return .temporary
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Configuration
+import IPC
+import Mail
+
+/// What a Listener may say of a session: nothing that its own listen statements do not allow.
+///
+/// A Listener that was taken over could claim that a client of the network is a user of this host, and so use this host
+/// as a relay. Whoever claims that is replaced.
+nonisolated struct ListenerClaims {
+    // A HELO argument is a part of one command line, a host name shorter than that (RFC 5321 section 4.5.3.1.4).
+    static let longestText = 1024
+
+    private let listeners: [ListenStatement]
+    private let serverName: Domain
+
+    init(_ listeners: [ListenStatement], serverName: Domain) {
+        self.listeners = listeners
+        self.serverName = serverName
+    }
+
+    /// What in `request` cannot be; nil when all of it can.
+    func fault(in request: ExpansionRequest) -> String? {
+        var listener: ListenStatement?
+        if let statement = request.statement {
+            guard Int(statement) < listeners.count else { return "no listen statement \(statement)" }
+            listener = listeners[Int(statement)]
+        }
+        let origin = request.origin
+        let isLocal = listener.map { $0.endpoint == .socket } ?? true
+        guard isLocal == (origin.address == nil) else { return "a client's address that its listen statement excludes" }
+        // No password is checked here yet, so only the socket tells who somebody is.
+        guard isLocal || !request.isAuthenticated, origin.user == nil else { return "a user that nobody has checked" }
+        guard isLocal || !origin.isInternal else { return "mail from the network that arose here" }
+        guard origin.tag == listener?.tag else { return "the tag of another listen statement" }
+        if request.isSecure, listener.map({ $0.encryption == .none }) ?? true { return "TLS where none is offered" }
+        let name = listener?.hostname.flatMap { Domain($0) } ?? serverName
+        guard origin.serverName == name else { return "a server name of another listen statement" }
+        guard Self.isText(origin.greeting), Self.isText(origin.hostName) else { return "a name that is not printable" }
+        return nil
+    }
+
+    private static func isText(_ text: String) -> Bool {
+        text.utf8.count <= longestText && text.utf8.allSatisfy { $0 >= UInt8.space && $0 != 0x7F }
+    }
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Channel
+import Configuration
+import IPC
+import Mail
+import Posix
+import Reactor
+import Routing
+
+/// The one who decides: expands every recipient by the rules, and stores the envelopes with Queue.
+final class LookupProcess {
+    // A Listener asks for one recipient of each session at a time.
+    private static let mostExpansions = 20_000
+    // An expansion that waits for an account helper may still come to its end.
+    private static let noAnswer = Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure")
+
+    private let child: Child
+    private let log: Log
+    private let counters = Counters()
+    private let configuration: ServerConfiguration
+    private let tables: MemoryTables
+    private let users = UserDirectory()
+    private let world: HostWorld
+    private let expansion: Expansion
+    private let claims: ListenerClaims
+    private let relayQuestions: RelayQuestions
+
+    private var listeners: [PeerGrant: Peer<ListenerToLookup, LookupToListener>] = [:]
+    private var relays: [PeerGrant: Peer<RelayToLookup, LookupToRelay>] = [:]
+    private var queue: Peer<QueueToLookup, LookupToQueue>?
+    // Rules ask nothing of it yet; the edge is kept for those that will.
+    private var resolver: Peer<FromResolver, ToResolver>?
+    private var desk: ControlDesk?
+    private var running = 0
+    private var isDraining = false
+    private let drainTimer = Timer()
+
+    init(_ child: Child) throws(TableFault) {
+        self.child = child
+        log = child.log
+        let assignment = child.assignment
+        let parsed = ServerConfiguration.parse(
+            Array(assignment.configuration.utf8), named: "lookup", options: ParseOptions(.partial))
+        guard let configuration = parsed.configuration else {
+            child.leave(because: "configuration: \(parsed.errors.first.map { "\($0)" } ?? "unreadable")")
+        }
+        guard let serverName = Domain(assignment.serverName) else {
+            child.leave(because: "server name is no domain: \(assignment.serverName)")
+        }
+        self.configuration = configuration
+        let delimiters = SubaddressDelimiters(
+            String(decoding: [configuration.smtp.subAddressDelimiter], as: UTF8.self))
+        tables = try MemoryTables(configuration, delimiters: delimiters)
+        world = HostWorld(tables: tables, users: users, log: child.log)
+        let builtIn = BuiltInTables(
+            serverName: serverName, addresses: assignment.localAddresses.compactMap { IPAddress($0) })
+        expansion = Expansion(
+            ruleset: Ruleset(configuration.rules, builtIn: builtIn), actions: configuration.actions,
+            delimiters: delimiters, daemonUsers: Self.daemonUsers)
+        claims = ListenerClaims(configuration.listeners, serverName: serverName)
+        relayQuestions = RelayQuestions(configuration, tables: tables, log: child.log)
+    }
+
+    // No mail is delivered to a daemon of this house; `_martletu` is whom foreign programs run as.
+    private static let daemonUsers = Set(Role.allCases.compactMap(\.user) + ["_martletu"])
+
+    func begin() throws(TableFault) {
+        for (purpose, name, held) in child.grants.files where purpose == .table {
+            guard let descriptor = held.take() else { continue }
+            try read(descriptor, name)
+        }
+        if let table = tables.missing.first {
+            switch table.kind {
+            case .backend(let backend, _):
+                throw TableFault(description: "table \"\(table.name)\": no backend \"\(backend)\"")
+            case .file(let path): throw TableFault(description: "table \"\(table.name)\": \(path) was not opened")
+            case .list, .mapping: break
+            }
+        }
+        child.peerArrived = { [self] grant, descriptor in join(grant, descriptor) }
+        child.fileArrived = { [self] purpose, name, descriptor in
+            if purpose == .table { update(name, descriptor) }
+        }
+        child.drained = { [self] seconds in drain(seconds) }
+        for case (.control, let held) in child.grants.sockets {
+            guard let descriptor = held.take() else { continue }
+            desk = ControlDesk(descriptor, role: .lookup) { [self] in answer($0) }
+        }
+        child.ready()
+    }
+
+    // MARK: Tables
+
+    private func read(_ descriptor: consuming FileDescriptor, _ name: String) throws(TableFault) {
+        let bytes: [UInt8]?
+        do {
+            bytes = try descriptor.readAll(limit: MemoryTables.largestFile)
+        } catch {
+            throw TableFault(description: "table \"\(name)\": \(error)")
+        }
+        guard let bytes else { throw TableFault(description: "table \"\(name)\": the file is too large") }
+        for table in tables.tables(inFile: name) { try tables.read(bytes, for: table) }
+    }
+
+    private func update(_ name: String, _ descriptor: consuming FileDescriptor) {
+        do {
+            try read(descriptor, name)
+            log.info("info: Table \"\(VisibleText(name))\" successfully updated")
+        } catch {
+            log.warning("\(error)")
+            log.warning("Failed to update table \"\(VisibleText(name))\"")
+        }
+    }
+
+    // MARK: Edges
+
+    private func join(_ grant: PeerGrant, _ descriptor: consuming FileDescriptor) {
+        switch grant.role {
+        case .listener:
+            listeners[grant] = child.edge(
+                grant, descriptor, handle: { [weak self] message, correlation, _ in
+                    switch message {
+                    case .expand(let request): self?.expand(request, from: grant, correlation)
+                    }
+                }, ended: { [weak self] in self?.listeners[grant] = nil })
+        case .relay:
+            relays[grant] = child.edge(
+                grant, descriptor,
+                handle: { [weak self] message, correlation, _ in self?.answer(message, from: grant, correlation) },
+                ended: { [weak self] in self?.relays[grant] = nil })
+        case .queue:
+            queue = child.edge(
+                grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.queue = nil })
+        case .resolver:
+            resolver = child.edge(
+                grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.resolver = nil })
+        case .parent:
+            users.parent.set(
+                child.edge(
+                    grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.users.parent.clear() }))
+        case .lookup, .local, .keys, .account, .mailbox, .control:
+            break
+        }
+    }
+
+    private func expand(_ request: ExpansionRequest, from grant: PeerGrant, _ correlation: Correlation) {
+        guard let listener = listeners[grant] else { return }
+        if let fault = claims.fault(in: request) {
+            listeners[grant] = nil
+            listener.close()
+            return child.violated(grant, fault)
+        }
+        guard running < Self.mostExpansions else { return listener.answer(correlation, .refused(Self.noAnswer)) }
+        running += 1
+        counters.add("lookup.expand")
+        Task {
+            let answer = await outcome(of: request, from: grant)
+            listener.answer(correlation, answer)
+            if case .refused = answer { counters.add("lookup.expand.refused") }
+            running -= 1
+            if isDraining, running == 0 { Loop.stop() }
+        }
+    }
+
+    private func outcome(of request: ExpansionRequest, from grant: PeerGrant) async -> LookupToListener {
+        let temporary = LookupToListener.refused(
+            Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure: <\(request.recipient)>"))
+        guard mayStore else { return temporary }
+        let expanded = await expansion.expand(
+            Expansion.Request(
+                sender: request.sender, recipient: request.recipient, origin: request.origin,
+                isEncrypted: request.isSecure, report: request.report), in: world)
+        switch expanded {
+        case .refused(let reply):
+            return .refused(reply)
+        case .accepted(let envelopes):
+            guard await StoredSize.fits(envelopes) else {
+                log.warning("expansion of <\(request.recipient)> is too large: \(envelopes.count) envelopes")
+                return temporary
+            }
+            // Queue or the Listener may have gone while the expansion waited for others.
+            guard mayStore, let queue, listeners[grant] != nil else { return temporary }
+            queue.send(
+                .store(
+                    worker: grant.worker, generation: grant.generation, message: request.message,
+                    number: request.number, envelopes))
+            counters.add("lookup.envelope", Int64(envelopes.count))
+            return .accepted(envelopes: UInt32(envelopes.count))
+        }
+    }
+
+    private var mayStore: Bool {
+        guard let queue, queue.isOpen else { return false }
+        return queue.unsent <= Peer<QueueToLookup, LookupToQueue>.highWater
+    }
+
+    private func answer(_ question: RelayToLookup, from grant: PeerGrant, _ correlation: Correlation) {
+        guard let relay = relays[grant] else { return }
+        Task { relay.answer(correlation, await relayQuestions.answer(question)) }
+    }
+
+    // MARK: Orders
+
+    private func answer(_ request: ControlRequest) -> [ControlAnswer] {
+        switch request {
+        case .showStatistics:
+            counters.set("lookup.running", Int64(running))
+            return counters.answers
+        case .verbose(let isVerbose):
+            log.isVerbose = isVerbose
+            return [.done(count: 0)]
+        case .showStatus, .showQueue, .showEnvelope, .showMessage, .schedule, .remove, .suspend, .unsuspend, .hold,
+            .release, .pause, .resume, .stop, .reload:
+            return [.failed("not held by lookup")]
+        }
+    }
+
+    private func drain(_ seconds: UInt32) {
+        isDraining = true
+        if running == 0 { return Loop.stop() }
+        drainTimer.start(afterMilliseconds: UInt64(seconds) * 1000) { Loop.stop() }
+    }
+}

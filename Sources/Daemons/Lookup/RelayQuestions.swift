@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Channel
+import Configuration
+import IPC
+import Mail
+import Routing
+
+/// What tables say about outgoing connections.
+final class RelayQuestions {
+    private let actions: [String: RelayAction]
+    private let tables: MemoryTables
+    private let log: Log
+
+    init(_ configuration: ServerConfiguration, tables: MemoryTables, log: Log) {
+        var actions: [String: RelayAction] = [:]
+        for action in configuration.actions {
+            if case .relay(let relay) = action.kind { actions[action.name] = relay }
+        }
+        self.actions = actions
+        self.tables = tables
+        self.log = log
+    }
+
+    func answer(_ question: RelayToLookup) async -> LookupToRelay {
+        do throws(TableFailure) {
+            switch question {
+            case .heloName(let action, let source): return .heloName(try await heloName(action, source))
+            case .source(let action): return .source(try source(action))
+            }
+        } catch {
+            return .temporaryFailure
+        }
+    }
+
+    // The table decides alone where there is one: a name that does not fit the address is worse than none.
+    private func heloName(_ action: String, _ source: IPAddress) async throws(TableFailure) -> Domain? {
+        let relay = try relay(action)
+        let name: String
+        if let table = relay.heloSource?.name {
+            guard let value = try await tables.value(of: source.hostText, in: table, for: .nameOfAddress) else {
+                log.warning("table \"\(table)\": no name for \(source)")
+                throw TableFailure()
+            }
+            name = value
+        } else if let helo = relay.helo {
+            name = helo
+        } else {
+            return nil
+        }
+        guard let domain = Domain(name) else {
+            log.warning("action \"\(action)\": no name to greet with: \(VisibleText(name))")
+            throw TableFailure()
+        }
+        return domain
+    }
+
+    private func source(_ action: String) throws(TableFailure) -> IPAddress? {
+        guard let table = try relay(action).source?.name else { return nil }
+        let key = try tables.next(in: table)
+        guard let address = key.flatMap({ IPAddress(hostText: $0) }) else {
+            log.warning("table \"\(table)\": no address to connect from\(key.map { ": \(VisibleText($0))" } ?? "")")
+            throw TableFailure()
+        }
+        return address
+    }
+
+    // An action of a configuration that is newer or older than ours: the relay asks again.
+    private func relay(_ name: String) throws(TableFailure) -> RelayAction {
+        guard let relay = actions[name] else { throw TableFailure() }
+        return relay
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import IPC
+import Mail
+import Reactor
+import Routing
+
+/// The users of the system, as Parent's account helpers know them; each answer is kept for a while.
+final class UserDirectory {
+    private static let foundMilliseconds: UInt64 = 60_000
+    // Short, so that a user who was just added does not wait for mail.
+    private static let absentMilliseconds: UInt64 = 5_000
+    private static let most = 10_000
+    // The account helper itself is killed after 30 s.
+    private static let patienceMilliseconds: UInt64 = 40_000
+
+    let parent = PeerSlot<FromAccount, ToAccount>()
+    private var known: [String: (lookup: UserLookup, until: UInt64)] = [:]
+
+    func user(named name: String) async -> UserLookup {
+        if let entry = known[name], entry.until > Loop.milliseconds { return entry.lookup }
+        let answer: FromAccount
+        do {
+            answer = try await parent.request(.user(named: name), timeoutMilliseconds: Self.patienceMilliseconds)
+        } catch {
+            return .failed
+        }
+        switch answer {
+        case .user(.found(let user)):
+            return keep(.found(user), as: name, for: Self.foundMilliseconds)
+        case .user(.absent):
+            return keep(.absent, as: name, for: Self.absentMilliseconds)
+        case .user(.temporaryFailure), .forward:
+            return .failed
+        }
+    }
+
+    private func keep(_ lookup: UserLookup, as name: String, for milliseconds: UInt64) -> UserLookup {
+        if known.count >= Self.most {
+            let now = Loop.milliseconds
+            known = known.filter { $0.value.until > now }
+            if known.count >= Self.most { known.removeAll() }
+        }
+        known[name] = (lookup, Loop.milliseconds + milliseconds)
+        return lookup
+    }
+
+    /// The content of the user's ~/.forward. Never kept: its owner changes it and expects to see the effect.
+    func forward(of user: UserRecord) async -> ForwardFile {
+        let answer: FromAccount
+        do {
+            answer = try await parent.request(
+                .forward(user: user.name), timeoutMilliseconds: Self.patienceMilliseconds)
+        } catch {
+            return .temporary
+        }
+        switch answer {
+        case .forward(.content(let bytes)): return .bytes(bytes)
+        case .forward(.absent): return .absent
+        case .forward(.insecure): return .insecure
+        case .forward(.temporaryFailure), .user: return .temporary
+        }
+    }
+}

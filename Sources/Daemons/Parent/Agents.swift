@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import Configuration
+import Host
+import IPC
+import Launch
+import Mail
+import Posix
+import Reactor
+
+/// Starts a mailbox agent for each user that Delivery has mail for, as that user.
+final class AgentDesk {
+    // Of the whole host; Delivery keeps fewer.
+    private static let mostAgents = 500
+
+    private struct Agent {
+        let action: String
+        let user: String
+        let asker: Peer<LocalToParent, ParentToLocal>
+    }
+
+    private let spawner: Spawner
+    private let errors: FileDescriptor
+    private let log: Log
+    private let accounts: AccountPool
+    private let rules: AgentRules
+    private let paths: Paths
+    private let hostName: String
+    /// The configuration in force.
+    private let era: () -> Era
+    private var agents: [Int32: Agent] = [:]
+    private var planned = 0
+    private var hasSaidUnprivileged = false
+    private var isClosed = false
+
+    init(
+        spawner: Spawner, errors: consuming FileDescriptor, log: Log, accounts: AccountPool, rules: AgentRules,
+        paths: Paths, hostName: String, era: @escaping () -> Era
+    ) {
+        self.spawner = spawner
+        self.errors = errors
+        self.log = log
+        self.accounts = accounts
+        self.rules = rules
+        self.paths = paths
+        self.hostName = hostName
+        self.era = era
+    }
+
+    var count: Int { agents.count }
+
+    /// Answers a request of Delivery for an agent.
+    func answer(
+        _ asker: Peer<LocalToParent, ParentToLocal>, _ correlation: Correlation, action: String, user: String
+    ) async {
+        guard !isClosed, agents.count + planned < Self.mostAgents else {
+            return asker.answer(
+                correlation, .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 2), "Too many deliveries"))))
+        }
+        planned += 1
+        defer { planned -= 1 }
+        switch AgentRules.plan(era().configuration.action(named: action), for: user) {
+        case .refused(let outcome):
+            asker.answer(correlation, .refused(outcome))
+        case .allowed(let plan):
+            let (answer, name) = await find(plan.knownBy, for: user)
+            switch rules.check(answer, named: name) {
+            case .refused(let outcome):
+                asker.answer(correlation, .refused(outcome))
+            case .allowed(let account):
+                start(plan, asker, correlation, action: action, user: user, account: account)
+            }
+        }
+    }
+
+    private func find(_ directory: AgentRules.Directory, for user: String) async -> (UserAnswer, String) {
+        switch directory {
+        case .system(let name):
+            guard case .user(let answer) = await accounts.ask(.user(named: name)) else { return (.temporaryFailure, name) }
+            return (answer, name)
+        case .userbase(let table):
+            guard let userbase = era().userbases[table] else { return (.temporaryFailure, user) }
+            return (userbase.user(named: user), user)
+        }
+    }
+
+    private func start(
+        _ plan: AgentRules.Plan, _ asker: Peer<LocalToParent, ParentToLocal>, _ correlation: Correlation,
+        action: String, user: String, account: UserRecord
+    ) {
+        guard asker.isOpen, !isClosed else { return }
+        let arguments = AgentRules.arguments(
+            plan, user: user, home: account.home, hostName: hostName, mailboxes: paths.mailboxes)
+        do {
+            let pair = try FileDescriptor.streamPair()
+            let pid = try spawner.start(
+                .mailbox, as: systemUser(account, plan.method), arguments: arguments, channel: pair.right,
+                errors: errors)
+            agents[pid] = Agent(action: action, user: user, asker: asker)
+            pair.split { ours, _ in asker.answer(correlation, .agent, passing: ours) }
+        } catch {
+            log.warning("mailbox agent for \(user): \(error)")
+            asker.answer(
+                correlation, .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 0), "No mailbox agent can be started"))))
+        }
+    }
+
+    private func systemUser(_ account: UserRecord, _ method: AgentRules.Plan.Method) -> SystemUser {
+        guard ThisProcess.isRoot else {
+            if !hasSaidUnprivileged {
+                hasSaidUnprivileged = true
+                log.warning("not started by root: mailboxes of all users are written as uid \(ThisProcess.uid)")
+            }
+            let identity = Identity(uid: ThisProcess.uid, gid: ThisProcess.gid)
+            return SystemUser(name: account.name, identity: identity, home: account.home)
+        }
+        var gid = account.gid
+        if method == .mbox, let facts = FileFacts(at: paths.mailboxes), facts.mode & 0o020 != 0, facts.group != 0 {
+            // Only that group may make a lock beside a mailbox.
+            gid = facts.group
+        }
+        return SystemUser(name: account.name, identity: Identity(uid: account.uid, gid: gid), home: account.home)
+    }
+
+    /// Whether the child that ended was an agent.
+    func ended(_ child: ReapedChild) -> Bool {
+        guard let agent = agents.removeValue(forKey: child.pid) else { return false }
+        agent.asker.send(.exited(action: agent.action, user: agent.user, status: "\(child.status)"))
+        return true
+    }
+
+    /// Starts no more, and ends those that run: what they have not confirmed is delivered again.
+    func close() {
+        isClosed = true
+        for pid in agents.keys { try? ChildProcess.send(Signal.terminate, to: pid) }
+    }
+}

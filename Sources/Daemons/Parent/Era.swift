@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: ISC
+
+import Configuration
+import Host
+import IPC
+import Mail
+import Posix
+
+/// A socket that several may hold; closed when nobody does any more.
+final class OpenSocket {
+    let descriptor: FileDescriptor
+    init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+}
+
+/// One configuration and all that was opened for it; the next one begins another era.
+final class Era {
+    let number: UInt32
+    let configuration: ServerConfiguration
+    let listening: [(statement: UInt16, address: SocketAddress, socket: OpenSocket)]
+    let userbases: [String: Userbase]
+
+    // Connections that the kernel completes before a worker takes them.
+    private static let backlog: Int32 = 1024
+
+    /// Binds what `previous` has not bound already, and reads what must be readable. Nothing of `previous` changes.
+    init(
+        _ number: UInt32, _ configuration: ServerConfiguration, after previous: Era?, names: HostDirectory
+    ) throws(StartFailure) {
+        self.number = number
+        self.configuration = configuration
+        var sockets: [SocketAddress: OpenSocket] = [:]
+        for entry in previous?.listening ?? [] { sockets[entry.address] = entry.socket }
+        var listening: [(statement: UInt16, address: SocketAddress, socket: OpenSocket)] = []
+        for endpoint in try names.endpoints(of: configuration.listeners) {
+            let socket =
+                if let known = sockets[endpoint.address] { known } else { try Era.bind(endpoint) }
+            listening.append((endpoint.statement, endpoint.address, socket))
+        }
+        self.listening = listening
+        userbases = try Era.readUserbases(configuration)
+        for path in tablePaths { _ = try Era.open(path, for: "table") }
+        for definition in configuration.pki {
+            if let path = definition.keyPath { _ = try Era.openKey(path) }
+            if let path = definition.certificatePath { _ = try Era.open(path, for: "certificate") }
+        }
+    }
+
+    private static func bind(_ endpoint: Endpoint) throws(StartFailure) -> OpenSocket {
+        do {
+            return OpenSocket(try FileDescriptor.listen(on: endpoint.address, backlog: backlog))
+        } catch {
+            let hint =
+                if case .internet(_, let port) = endpoint.address, port < 1024, error.isPermission {
+                    " (a port below 1024 needs root)"
+                } else { "" }
+            throw StartFailure("\(endpoint.location): listen on \(endpoint.address): \(error)\(hint)")
+        }
+    }
+
+    var hasSubmission: Bool { configuration.listeners.contains { $0.endpoint == .socket } }
+
+    /// The files of tables, each once.
+    var tablePaths: [String] {
+        var seen: Set<String> = []
+        return configuration.tables.compactMap { table in
+            guard case .file(let path) = table.kind, seen.insert(path).inserted else { return nil }
+            return path
+        }
+    }
+
+    static func open(_ path: String, for purpose: String) throws(StartFailure) -> FileDescriptor {
+        do {
+            return try FileDescriptor.readable(path)
+        } catch {
+            throw StartFailure("\(purpose) \(path): \(error)")
+        }
+    }
+
+    /// A private key, which only its owner, and perhaps a group, may read.
+    static func openKey(_ path: String) throws(StartFailure) -> FileDescriptor {
+        let file = try open(path, for: "key")
+        guard let facts = try? file.facts(), facts.mode & 0o027 == 0 else {
+            throw StartFailure("key \(path): insecure permissions (chmod 0600)")
+        }
+        return file
+    }
+
+    private static func readUserbases(_ configuration: ServerConfiguration) throws(StartFailure) -> [String: Userbase] {
+        var userbases: [String: Userbase] = [:]
+        for action in configuration.actions {
+            guard case .local(let local) = action.kind, case .named(let name) = local.userbase, userbases[name] == nil
+            else { continue }
+            guard let table = configuration.table(named: name) else { continue }
+            switch table.kind {
+            case .list: break
+            case .mapping(let entries):
+                userbases[name] = Userbase(entries.map { ($0.key, $0.value) })
+            case .file(let path):
+                guard let content = try? open(path, for: "userbase").readAll(limit: Userbase.longestFile) else {
+                    throw StartFailure("userbase \(path): cannot be read, or is too long")
+                }
+                userbases[name] = Userbase(file: content)
+            case .backend: break
+            }
+        }
+        return userbases
+    }
+
+    /// The part that a child is told.
+    func part(for role: Role) -> String {
+        switch role {
+        case .listener: configuration.printed(for: .listener)
+        case .lookup: configuration.printed(for: .lookup)
+        case .queue: configuration.printed(for: .queue)
+        case .relay: configuration.printed(for: .relay)
+        case .local: configuration.printed(for: .local)
+        case .keys: configuration.printed(for: .keys)
+        case .resolver: configuration.printed(for: .resolver)
+        case .parent, .account, .mailbox, .control: ""
+        }
+    }
+}

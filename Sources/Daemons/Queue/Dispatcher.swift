@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import IPC
+import Mail
+import Posix
+import Reactor
+import Schedule
+import Spool
+
+/// Gives due work to the delivery processes and hears how it ended.
+final class Dispatcher {
+    // Content that is in the hands of the workers or on its way to them.
+    private static let mostBytes: UInt64 = 64 << 20
+    // An outcome is durable within a second; only then may the worker forget it.
+    private static let recordedAfterMilliseconds: UInt64 = 1_500
+
+    typealias Line = Peer<DeliveryToQueue, QueueToDelivery>
+
+    private unowned let queue: QueueProcess
+    private var workers: [WorkerID: Line] = [:]
+    private var bytesInFlight: [EnvelopeID: UInt64] = [:]
+    private var totalBytes: UInt64 = 0
+    private var unrecorded: [WorkerID: [EnvelopeID]] = [:]
+    private let recordedTimer = Timer()
+
+    init(_ queue: QueueProcess) { self.queue = queue }
+
+    var isFull: Bool { totalBytes >= Self.mostBytes }
+
+    func join(_ grant: PeerGrant, _ descriptor: consuming FileDescriptor) {
+        let worker = WorkerID(grant.generation)
+        let deliveryClass: DeliveryClass = grant.role == .relay ? .relay : .local
+        workers[worker] = queue.child.edge(
+            grant, descriptor,
+            handle: { [weak self] message, _, _ in self?.heard(message, from: worker, deliveryClass) },
+            ended: { [weak self] in self?.leave(worker) })
+    }
+
+    private func leave(_ worker: WorkerID) {
+        workers[worker] = nil
+        unrecorded[worker] = nil
+        let loss = queue.schedule.release(worker: worker, now: queue.now)
+        for id in loss.returned + loss.held + loss.parked + loss.removed { endFlight(id) }
+        for id in loss.held {
+            queue.log.warning("message \(id.message) is put on hold: envelope \(id) was in hand at three deaths")
+            queue.record(id, EnvelopeProgress(.held, reply: queue.messages[id.message]?.recipients[id.number]?.reply))
+        }
+        for id in loss.removed { queue.finish(id) }
+        queue.plan()
+    }
+
+    private func heard(_ message: DeliveryToQueue, from worker: WorkerID, _ deliveryClass: DeliveryClass) {
+        switch message {
+        case .inFlight(let ids):
+            for id in ids { _ = queue.schedule.adopt(id, by: worker, now: queue.now) }
+            queue.schedule.attach(worker, deliveryClass)
+            queue.plan()
+        case .outcome(let id, let outcome):
+            ended(id, outcome, worker)
+        }
+    }
+
+    // MARK: Giving out
+
+    func dispatch(now: Instant) {
+        while totalBytes < Self.mostBytes {
+            let batches = queue.schedule.take(now: now, limit: 256)
+            if batches.isEmpty { return }
+            for batch in batches { send(batch) }
+        }
+    }
+
+    private func send(_ batch: Batch) {
+        guard let message = queue.messages[batch.message.id] else { return }
+        for id in batch.envelopes {
+            bytesInFlight[id] = message.size / UInt64(batch.envelopes.count)
+            totalBytes += bytesInFlight[id] ?? 0
+        }
+        let recipients = batch.envelopes.compactMap { message.work($0) }
+        queue.spool.content(of: message.position) { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success(let pieces):
+                deliver(pieces, message, batch, recipients)
+            case .failure(let error):
+                let reply = Reply(451, EnhancedStatus(4, 3, 0), "Message cannot be read: \(error)")
+                for id in batch.envelopes { ended(id, .deferred(reply), batch.worker) }
+            }
+        }
+    }
+
+    private func deliver(
+        _ pieces: [SpoolPiece], _ message: StoredMessage, _ batch: Batch, _ recipients: [RecipientWork]
+    ) {
+        // A worker that died meanwhile was released, and its work with it.
+        guard let line = workers[batch.worker] else { return }
+        func request(_ content: DeliveryContent) -> QueueToDelivery {
+            .deliver(
+                DeliveryRequest(
+                    message: batch.message.id, request: message.request, size: message.size, content: content,
+                    recipients: recipients))
+        }
+        let hasBodyFile = pieces.contains { piece in
+            if case .body = piece { true } else { false }
+        }
+        guard hasBodyFile else {
+            var content: [UInt8] = []
+            content.reserveCapacity(Int(message.size))
+            for case .bytes(let bytes) in pieces { content += bytes }
+            line.send(request(.inline(content)))
+            return
+        }
+        do {
+            let body = try queue.spool.openBody(message.position)
+            let parts: [MessagePiece] = pieces.map { piece in
+                switch piece {
+                case .bytes(let bytes): .bytes(bytes)
+                case .body(let offset, let count): .range(offset: offset, length: count)
+                }
+            }
+            line.send(request(.file(parts)), passing: body)
+        } catch {
+            let reply = Reply(451, EnhancedStatus(4, 3, 0), "Message cannot be read: \(error)")
+            for id in batch.envelopes { ended(id, .deferred(reply), batch.worker) }
+        }
+    }
+
+    func cancelAll() {
+        for (worker, line) in workers {
+            let ids = bytesInFlight.keys.filter { id in
+                if case .inFlight(worker, _)? = queue.schedule.entry(id)?.state { return true }
+                return false
+            }
+            if !ids.isEmpty { line.send(.cancel(ids)) }
+        }
+    }
+
+    // MARK: Outcomes
+
+    private func endFlight(_ id: EnvelopeID) {
+        if let bytes = bytesInFlight.removeValue(forKey: id) { totalBytes -= bytes }
+    }
+
+    private func ended(_ id: EnvelopeID, _ outcome: DeliveryOutcome, _ worker: WorkerID) {
+        endFlight(id)
+        settle(worker, id)
+        guard let message = queue.messages[id.message], let recipient = message.recipients[id.number] else { return }
+        let deliveryClass = DeliveryClass(recipient.dispatch)
+        let wall = SystemClock.now()
+        queue.messages[id.message]?.recipients[id.number]?.reply = outcome.reply
+        switch queue.schedule.outcome(id, outcome, now: queue.now) {
+        case .done:
+            guard let kind = NoticeKind(outcome, deliveryClass), queue.notices.report(kind, id, outcome.reply) else {
+                queue.finish(id)
+                break
+            }
+            queue.record(id, EnvelopeProgress(.owesSuccess, lastTry: wall, reply: outcome.reply))
+        case .removed:
+            queue.finish(id)
+        case .retry(_, let attempts, let warning):
+            queue.record(
+                id,
+                EnvelopeProgress(
+                    .waiting, attempts: attempts, lastTry: wall,
+                    lastWarning: queue.schedule.entry(id)?.lastWarning, reply: outcome.reply))
+            if warning != nil { queue.notices.report(.delayed, id, outcome.reply) }
+        case .parked(let attempts):
+            let state: EnvelopeProgress.State = queue.schedule.entry(id)?.state == .held ? .held : .suspended
+            queue.record(id, EnvelopeProgress(state, attempts: attempts, lastTry: wall, reply: outcome.reply))
+        case .failed:
+            queue.notices.fail(id, outcome.reply)
+        case .expired:
+            queue.notices.fail(id, .expired(after: outcome.reply))
+        case .unknown:
+            break
+        }
+        queue.plan()
+    }
+
+    private func settle(_ worker: WorkerID, _ id: EnvelopeID) {
+        unrecorded[worker, default: []].append(id)
+        guard !recordedTimer.isRunning else { return }
+        recordedTimer.start(afterMilliseconds: Self.recordedAfterMilliseconds) { [weak self] in
+            guard let self else { return }
+            let all = unrecorded
+            unrecorded = [:]
+            for (worker, ids) in all { workers[worker]?.send(.recorded(ids)) }
+        }
+    }
+}

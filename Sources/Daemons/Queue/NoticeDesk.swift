@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Channel
+import IPC
+import Mail
+import Message
+import Posix
+import Reactor
+import Schedule
+import Spool
+
+/// Writes the notices that senders are owed and hands them to Listener, where they come in like any other mail.
+final class NoticeDesk {
+    // A message is returned whole up to this size; of a larger one, its header.
+    private static let largestReturned = 1 << 20
+    private static let longestHeader = 64 * 1024
+    private static let injectionMilliseconds: UInt64 = 60_000
+
+    private unowned let queue: QueueProcess
+
+    init(_ queue: QueueProcess) { self.queue = queue }
+
+    /// An envelope has failed for good: its sender is told, or the reason why not is logged, and then it is done.
+    func fail(_ id: EnvelopeID, _ reply: Reply) {
+        queue.record(id, EnvelopeProgress(.awaitingNotice, lastTry: SystemClock.now(), reply: reply))
+        report(.failed, id, reply)
+    }
+
+    /// True when the sender will be told.
+    @discardableResult
+    func report(_ kind: NoticeKind, _ id: EnvelopeID, _ reply: Reply) -> Bool {
+        guard let message = queue.messages[id.message], let recipient = message.recipients[id.number] else {
+            return false
+        }
+        let verdict = queue.ledger.report(
+            kind, of: id, to: message.sender, request: recipient.report, reply: reply, now: queue.now)
+        queue.plan()
+        switch verdict {
+        case .gathered:
+            return true
+        case .unwanted:
+            if kind == .failed { done(id) }
+        case .doubleBounce:
+            queue.log.warning("double bounce for \(id): to=<\(recipient.destination)>, \(VisibleText("\(reply)"))")
+            done(id)
+        }
+        return false
+    }
+
+    private func done(_ id: EnvelopeID) {
+        queue.schedule.settle(id)
+        queue.finish(id)
+    }
+
+    // MARK: Injecting
+
+    func inject(now: Instant) {
+        for notice in queue.ledger.take(now: now) {
+            Task { [self] in
+                let reply = await inject(notice)
+                ended(notice, reply)
+            }
+        }
+    }
+
+    private func inject(_ notice: Schedule.Notice) async -> Reply {
+        guard let message = queue.messages[notice.message], let recipient = message.sender.mailbox else {
+            return Reply(554, EnhancedStatus(5, 3, 0), "The message has gone")
+        }
+        let content = await write(notice, of: message, to: recipient)
+        guard let line = queue.intake.anyLine else {
+            return Reply(451, EnhancedStatus(4, 3, 0), "No listener")
+        }
+        do {
+            let answer = try await line.request(
+                .inject(recipient: recipient, content: content), timeoutMilliseconds: Self.injectionMilliseconds)
+            guard case .injected(let result) = answer else {
+                return Reply(451, EnhancedStatus(4, 3, 0), "Unexpected answer")
+            }
+            switch result {
+            case .accepted(let id):
+                queue.counters.add("bounce.message")
+                return Reply(250, EnhancedStatus(2, 0, 0), "\(id)")
+            case .refused(let reply):
+                return reply
+            }
+        } catch {
+            return Reply(451, EnhancedStatus(4, 3, 0), "Listener has gone")
+        }
+    }
+
+    private func ended(_ notice: Schedule.Notice, _ reply: Reply) {
+        switch queue.ledger.injected(notice.number, reply, now: queue.now) {
+        case .accepted, .unknown:
+            settle(notice)
+        case .retry:
+            break
+        case .refused(_, let reply), .abandoned(_, let reply):
+            let sender = queue.messages[notice.message]?.sender ?? .null
+            queue.log.warning(
+                "PermFail injecting \(notice.kind) report on message \(notice.message) to <\(sender)> for "
+                    + "\(notice.items.count) envelope(s): \(VisibleText("\(reply)"))")
+            settle(notice)
+        }
+        queue.plan()
+    }
+
+    private func settle(_ notice: Schedule.Notice) {
+        switch notice.kind {
+        case .failed: for item in notice.items { done(item.envelope) }
+        case .delivered, .relayed: for item in notice.items { queue.finish(item.envelope) }
+        case .delayed: break
+        }
+    }
+
+    // MARK: Writing
+
+    private func write(_ notice: Schedule.Notice, of message: StoredMessage, to recipient: Mailbox) async -> [UInt8] {
+        let wall = SystemClock.now()
+        let isWhole =
+            notice.kind == .failed && message.request.returned == .full && message.size <= UInt64(Self.largestReturned)
+        let original = await content(of: message, limit: isWhole ? Self.largestReturned : Self.longestHeader)
+        let returned = isWhole ? original : Self.header(of: original)
+        let encoding: Message.Notice.Returned.Encoding =
+            returned.contains { $0 >= 0x80 } ? .eightBit : .sevenBit
+        let recipients = notice.items.compactMap { item -> Message.Notice.Recipient? in
+            guard let stored = message.recipients[item.envelope.number] else { return nil }
+            return Message.Notice.Recipient(
+                originalRecipient: stored.report.originalRecipient, finalRecipient: stored.recipient,
+                reply: item.reply, lastAttempt: date(wall))
+        }
+        let written = Message.Notice(
+            kind: notice.kind.written, reportingHost: queue.serverName, recipient: recipient, date: date(wall),
+            messageID: "<\(Hexadecimal.text(Randomness.integer(UInt64.self), width: 16))@\(queue.serverName)>",
+            boundary: "martlet-" + Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)
+                + Hexadecimal.text(Randomness.integer(UInt64.self), width: 16),
+            envelopeIdentifier: message.request.envelopeIdentifier, arrival: date(message.created),
+            recipients: recipients, retention: notice.kind == .delayed ? queue.queueLifetime : nil,
+            returned: isWhole ? .full(encoding) : .headers(encoding))
+        var output: [UInt8] = []
+        written.write(returning: returned.span, to: &output)
+        return output
+    }
+
+    private func date(_ moment: Timestamp) -> MailDate {
+        let zone = SystemClock.zone(at: moment)
+        return MailDate(moment, offset: zone.offset, zone: zone.name)
+    }
+
+    /// The first `limit` bytes of a message.
+    func content(of message: StoredMessage, limit: Int) async -> [UInt8] {
+        let result = await withUnsafeContinuation { continuation in
+            queue.spool.content(of: message.position) { continuation.resume(returning: $0) }
+        }
+        guard case .success(let pieces) = result else { return [] }
+        var content: [UInt8] = []
+        for piece in pieces where content.count < limit {
+            let room = limit - content.count
+            switch piece {
+            case .bytes(let bytes):
+                content += bytes.prefix(room)
+            case .body(let offset, let count):
+                guard let body = try? queue.spool.openBody(message.position) else { return content }
+                content += (try? body.read(at: offset, count: min(room, Int(clamping: count)))) ?? []
+            }
+        }
+        return content
+    }
+
+    /// What stands before the first empty line.
+    private static func header(of content: [UInt8]) -> [UInt8] {
+        let end: [UInt8] = [.carriageReturn, .lineFeed, .carriageReturn, .lineFeed]
+        var index = 0
+        while index + end.count <= content.count {
+            if content[index] == .carriageReturn, content[index..<index + end.count].elementsEqual(end) {
+                return Array(content[..<(index + 2)])
+            }
+            index += 1
+        }
+        return content
+    }
+}
+
+extension NoticeKind {
+    fileprivate var written: Message.Notice.Kind {
+        switch self {
+        case .failed: .failed
+        case .delayed: .delayed
+        case .delivered: .delivered
+        case .relayed: .relayed
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import DNS
+import IPC
+import Mail
+import Posix
+import Reactor
+
+/// The one who asks the DNS, and does nothing else with the network.
+final class ResolverProcess {
+    // Requests that wait, those included that wait for the answer to another's question.
+    private static let mostRequests = 20_000
+
+    private let child: Child
+    private let log: Log
+    private let counters = Counters()
+    private let questions = QuestionCounter()
+    private var hosts: HostsFile
+    private var context: UnboundContext
+    private var finder: NameFinder
+
+    private var peers: [PeerGrant: Peer<ToResolver, FromResolver>] = [:]
+    private var routes = RouteCache()
+    private var pending: [RouteCache.Key: [UnsafeContinuation<RouteAnswer, Never>]] = [:]
+    private var running = 0
+    private var desk: ControlDesk?
+
+    init(_ child: Child) throws(ResolverFault) {
+        self.child = child
+        log = child.log
+        let resolversText = child.grants.texts[.resolvers] ?? []
+        let hostsText = child.grants.texts[.hosts] ?? []
+        hosts = HostsFile(parsing: hostsText.span)
+        context = try UnboundContext(ResolverFile(parsing: resolversText.span).servers, counters: questions)
+        finder = NameFinder(hosts: hosts, desk: context)
+    }
+
+    func begin() {
+        child.peerArrived = { [self] grant, descriptor in join(grant, descriptor) }
+        child.textChanged = { [self] file, text in take(file, text) }
+        child.drained = { _ in Loop.stop() }
+        for case (.control, let held) in child.grants.sockets {
+            guard let descriptor = held.take() else { continue }
+            desk = ControlDesk(descriptor, role: .resolver) { [self] in answer($0) }
+        }
+        child.ready()
+    }
+
+    // A new set-up begins with an empty cache: what an old server said may be what was wrong. The old one lives on
+    // until its last question is answered.
+    private func take(_ file: ParentToChild.SystemFile, _ text: [UInt8]) {
+        switch file {
+        case .hosts:
+            hosts = HostsFile(parsing: text.span)
+        case .resolvers:
+            do {
+                context = try UnboundContext(ResolverFile(parsing: text.span).servers, counters: questions)
+            } catch {
+                log.warning("\(error)")
+            }
+        }
+        routes.removeAll()
+        finder = NameFinder(hosts: hosts, desk: context)
+    }
+
+    // MARK: Requests
+
+    private func join(_ grant: PeerGrant, _ descriptor: consuming FileDescriptor) {
+        switch grant.role {
+        case .listener, .lookup, .relay:
+            peers[grant] = child.edge(
+                grant, descriptor,
+                handle: { [weak self] request, correlation, _ in self?.take(request, from: grant, correlation) },
+                ended: { [weak self] in self?.peers[grant] = nil })
+        case .parent, .resolver, .queue, .local, .keys, .account, .mailbox, .control:
+            break
+        }
+    }
+
+    private func take(_ request: ToResolver, from grant: PeerGrant, _ correlation: Correlation) {
+        guard let peer = peers[grant] else { return }
+        guard running < Self.mostRequests else { return peer.answer(correlation, Self.busy(request)) }
+        running += 1
+        Task {
+            peer.answer(correlation, await answer(request))
+            running -= 1
+        }
+    }
+
+    private func answer(_ request: ToResolver) async -> FromResolver {
+        switch request {
+        case .name(let address):
+            counters.add("resolver.name")
+            return .name(await finder.name(of: address))
+        case .addresses(let name):
+            counters.add("resolver.addresses")
+            return .addresses(await finder.addresses(of: name))
+        case .route(let domain, let isHost):
+            counters.add("resolver.route")
+            return .route(await route(RouteCache.Key(domain: domain, isHost: isHost)))
+        }
+    }
+
+    private func route(_ key: RouteCache.Key) async -> RouteAnswer {
+        if let known = routes.answer(key, at: Loop.milliseconds) {
+            counters.add("resolver.route.cached")
+            return known
+        }
+        if pending[key] != nil {
+            return await withUnsafeContinuation { pending[key]?.append($0) }
+        }
+        pending[key] = []
+        let answer = await finder.route(key.domain, isHost: key.isHost)
+        routes.keep(answer, for: key, at: Loop.milliseconds)
+        for continuation in pending.removeValue(forKey: key) ?? [] { continuation.resume(returning: answer) }
+        return answer
+    }
+
+    private static func busy(_ request: ToResolver) -> FromResolver {
+        switch request {
+        case .name: .name(.temporaryFailure)
+        case .addresses: .addresses(.temporaryFailure)
+        case .route: .route(.deferred(Reply(451, EnhancedStatus(4, 4, 3), "Temporary failure in MX lookup")))
+        }
+    }
+
+    // MARK: Orders
+
+    private func answer(_ request: ControlRequest) -> [ControlAnswer] {
+        switch request {
+        case .showStatistics:
+            counters.set("resolver.questions", Int64(questions.open))
+            return counters.answers
+        case .verbose(let isVerbose):
+            log.isVerbose = isVerbose
+            return [.done(count: 0)]
+        case .showStatus, .showQueue, .showEnvelope, .showMessage, .schedule, .remove, .suspend, .unsuspend, .hold,
+            .release, .pause, .resume, .stop, .reload:
+            return [.failed("not held by the resolver")]
+        }
+    }
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import IPC
+
+Child.run(as: [.resolver]) { child in
+    try ResolverProcess(child).begin()
+}

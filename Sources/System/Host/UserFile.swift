@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: ISC
+
+import CPosix
+import Glibc
+import Posix
+
+/// A file in a user's home directory, read with that user's rights and no other's.
+public enum UserFile {
+    public enum Answer: Hashable, Sendable {
+        case content([UInt8])
+        case absent
+        /// Permanently unusable, and why.
+        case insecure(String)
+        case temporaryFailure(String)
+    }
+
+    /// Reads `name` below `home`. Root takes the file system identity of the user meanwhile (the effective user and group
+    /// and no supplementary group): what the user may not read is not read, a network file system included.
+    ///
+    /// The directory and the file must belong to the user or to root and be writable by nobody else; every directory above
+    /// them, too. A sticky home directory means that the user's files are being worked on (delivery is to be tried again).
+    public static func read(
+        _ name: String, home: String, uid: UInt32, gid: UInt32, limit: Int
+    ) -> Answer {
+        guard geteuid() == 0 else { return readAsCaller(name, home, uid, limit) }
+        guard uid != 0 else { return readAsCaller(name, home, uid, limit) }
+        guard setgroups(0, nil) == 0, setegid(gid) == 0, seteuid(uid) == 0 else {
+            let failure = SystemError("seteuid")
+            takeRootBack()
+            return .temporaryFailure("\(failure)")
+        }
+        let answer = readAsCaller(name, home, uid, limit)
+        takeRootBack()
+        return answer
+    }
+
+    // Without root there is no answering for another user. The change has cleared the parent-death signal.
+    private static func takeRootBack() {
+        guard seteuid(0) == 0, setegid(0) == 0, martlet_bind_to_parent(getppid()) == 0 else { exit(1) }
+    }
+
+    private static func readAsCaller(_ name: String, _ home: String, _ uid: UInt32, _ limit: Int) -> Answer {
+        guard home.hasPrefix("/") else { return .insecure("home directory is not absolute") }
+        let directory: FileDescriptor
+        switch openHome(home, uid) {
+        case .failure(let refusal): return refusal.answer
+        case .success(let number): directory = FileDescriptor(owning: number)
+        }
+        let file: FileDescriptor
+        do {
+            file = try FileDescriptor.open(
+                name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, in: directory.number)
+        } catch {
+            switch error.code {
+            case ENOENT: return .absent
+            case ELOOP: return .insecure("\(name) is a link")
+            case EACCES, EPERM: return .insecure("\(name) may not be read")
+            default: return .temporaryFailure("\(error)")
+            }
+        }
+        do {
+            let facts = try file.facts()
+            guard facts.isRegular else { return .insecure("\(name) is not a regular file") }
+            guard facts.owner == uid || facts.owner == 0 else { return .insecure("\(name) belongs to another user") }
+            guard !facts.isWritableByOthers else { return .insecure("\(name) is writable by others") }
+            guard facts.size < Int64(limit), let content = try file.readAll(limit: limit - 1) else {
+                return .insecure("\(name) is too long")
+            }
+            return .content(content)
+        } catch {
+            return .temporaryFailure("\(error)")
+        }
+    }
+
+    private struct Refusal: Error {
+        let answer: Answer
+    }
+
+    // The path is walked from the root by descriptors, so that what was checked is what is used. Links in it are followed
+    // (/home is one on many hosts); each directory that is passed through is checked for itself.
+    private static func openHome(_ home: String, _ uid: UInt32) -> Result<Int32, Refusal> {
+        func refuse(_ answer: Answer) -> Result<Int32, Refusal> { .failure(Refusal(answer: answer)) }
+        guard let path = resolved(home) else {
+            if errno == ENOENT { return refuse(.temporaryFailure("no home directory")) }
+            if errno == EACCES { return refuse(uid == geteuid() ? .insecure("home may not be entered") : .absent) }
+            return refuse(.temporaryFailure("\(SystemError("realpath"))"))
+        }
+        var number: Int32
+        do {
+            number = try FileDescriptor.open("/", O_RDONLY | O_DIRECTORY).release()
+            for part in path.split(separator: "/") {
+                let above = FileDescriptor(owning: number)
+                guard isSafe(try above.facts(), uid) else { return refuse(.insecure("a directory above is unsafe")) }
+                number = try FileDescriptor.open(
+                    String(part), pathOnly | O_DIRECTORY | O_NOFOLLOW, in: above.number
+                ).release()
+            }
+            let directory = FileDescriptor(owning: number)
+            let facts = try directory.facts()
+            guard facts.mode & 0o1000 == 0 else { return refuse(.temporaryFailure("home directory is sticky")) }
+            guard isSafe(facts, uid) else { return refuse(.insecure("home directory is unsafe")) }
+            return .success(directory.release())
+        } catch {
+            return refuse(.temporaryFailure("\(error)"))
+        }
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        return String(cString: real)
+    }
+
+    private static func isSafe(_ facts: FileFacts, _ uid: UInt32) -> Bool {
+        (facts.owner == uid || facts.owner == 0) && !facts.isWritableByOthers
+    }
+
+    /// O_PATH, which Swift sees only under _GNU_SOURCE: a directory that may only be passed through is enough.
+    private static let pathOnly: Int32 = 0o10000000
+}
+
+/// A time limit that the kernel keeps, even for a process that waits inside a library.
+public enum Alarm {
+    /// The process dies so many seconds from now; 0 takes it back.
+    public static func set(seconds: UInt32) { alarm(seconds) }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import Host
+import IPC
+import Launch
+import Posix
+import Reactor
+
+/// Answers one question at a time about the users of the system.
+///
+/// It stays root, to open files as any user, and loads no filter: name services and PAM modules do what they like. What
+/// protects others from it is that it hears nothing but a user's name, has no network, and dies when it takes too long.
+enum AccountDesk {
+    private static let channelNumber: Int32 = 3
+    // Parent gives up at the same time; this one is for a process that hangs inside a library.
+    private static let longestQuestionSeconds: UInt32 = 30
+    private static let descriptorLimit: UInt64 = 64
+
+    static func serve() async {
+        let channel = FileDescriptor(owning: channelNumber)
+        do {
+            _ = try confine(SandboxProfile.profile(for: .account), descriptors: descriptorLimit)
+        } catch {
+            ThisProcess.say("\(error)\n")
+            return Loop.stop(status: 1)
+        }
+        var peer: Peer<ToAccount, FromAccount>?
+        peer = Peer(
+            channel, greeting: EdgeGreeting(role: .account, generation: 0), expecting: .parent,
+            handle: { question, correlation, _ in
+                Alarm.set(seconds: longestQuestionSeconds)
+                let answer = answer(question)
+                Alarm.set(seconds: 0)
+                peer?.answer(correlation, answer)
+            },
+            // Without Parent there is nobody to answer.
+            ended: { _ in Loop.stop() })
+        await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in _ = peer }
+    }
+
+    private static func answer(_ question: ToAccount) -> FromAccount {
+        switch question {
+        case .user(let name): .user(Users.user(named: name))
+        case .forward(let name): .forward(Users.forward(of: name))
+        }
+    }
+}

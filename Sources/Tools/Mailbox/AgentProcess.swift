@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import Glibc
+import IPC
+import Launch
+import Mail
+import Posix
+import Reactor
+import Routing
+
+/// The agent of one user: already that user, it takes messages over descriptor 3 and puts each where it belongs.
+final class AgentProcess {
+    private static let channelNumber: Int32 = 3
+    // Several deliveries at a time, each with a file and the directories of its folder.
+    private static let descriptors: UInt64 = 256
+
+    let arguments: AgentArguments
+    private var template: FormatTemplate?
+    private var local: Peer<LocalToMailbox, MailboxToLocal>?
+    private var current: (sink: any MessageSink, left: UInt64)?
+    private var mboxes: [String: MboxQueue] = [:]
+    private var folders: [String: MaildirFolder] = [:]
+    private var ended: [MaildirMessage] = []
+    private var isCommitPlanned = false
+
+    private static var process: AgentProcess?
+
+    static func begin() {
+        guard let arguments = AgentArguments(Array(CommandLine.arguments.dropFirst())),
+            fcntl(channelNumber, F_GETFD) >= 0
+        else {
+            print("started by martletd only")
+            exit(1)
+        }
+        let channel = FileDescriptor(owning: channelNumber)
+        umask(0o077)
+        SystemClock.prepare()
+        do {
+            let agent = AgentProcess(arguments)
+            process = agent
+            try agent.prepare()
+            agent.serve(channel)
+        } catch {
+            complain("\(error)")
+            exit(1)
+        }
+    }
+
+    private init(_ arguments: AgentArguments) { self.arguments = arguments }
+
+    private func prepare() throws {
+        switch arguments.duty {
+        case .maildir(let text, _):
+            template = try FormatTemplate(text, for: .path)
+            _ = try confine(.mailbox(.ownFiles), descriptors: Self.descriptors)
+        case .mbox:
+            _ = try confine(.mailbox(.ownFiles), descriptors: Self.descriptors)
+        case .command:
+            _ = try confine(.mailbox(.commands), descriptors: Self.descriptors)
+        }
+    }
+
+    private func serve(_ channel: consuming FileDescriptor) {
+        try? channel.setNonblocking()
+        local = Peer(
+            channel, greeting: EdgeGreeting(role: .mailbox, generation: 0), expecting: .local,
+            handle: { [unowned self] message, _, _ in heard(message) },
+            ended: { [unowned self] _ in leave(status: 0) })
+    }
+
+    private static func complain(_ text: String) {
+        let line = Array("martlet-mailbox: \(text)\n".utf8)
+        _ = line.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
+    }
+
+    private func leave(status: Int32) -> Never {
+        current?.sink.abandon()
+        for message in ended { message.abandon() }
+        for queue in mboxes.values { queue.abandon() }
+        exit(status)
+    }
+
+    // MARK: Deliveries
+
+    private func heard(_ message: LocalToMailbox) {
+        switch message {
+        case .deliver(let delivery):
+            guard current == nil else { return refuse("a delivery inside another") }
+            current = (sink(for: delivery), delivery.length)
+            if delivery.length == 0 { endCurrent() }
+        case .content(let bytes):
+            guard let delivery = current, UInt64(bytes.count) <= delivery.left else {
+                return refuse("more content than announced")
+            }
+            delivery.sink.append(bytes)
+            current?.left = delivery.left - UInt64(bytes.count)
+            if delivery.left == UInt64(bytes.count) { endCurrent() }
+        }
+    }
+
+    private func refuse(_ what: String) {
+        Self.complain(what)
+        leave(status: 1)
+    }
+
+    private func endCurrent() {
+        let sink = current?.sink
+        current = nil
+        sink?.end()
+    }
+
+    private func answer(_ id: EnvelopeID, _ outcome: MailboxOutcome) { local?.send(.outcome(id, outcome)) }
+
+    private func decided(_ id: EnvelopeID, _ outcome: MailboxOutcome) -> any MessageSink {
+        DecidedSink { [unowned self] in answer(id, outcome) }
+    }
+
+    private func sink(for delivery: MailboxDelivery) -> any MessageSink {
+        switch delivery.form {
+        case .action:
+            switch arguments.duty {
+            case .maildir(_, let usesJunk): return maildirSink(delivery, usesJunk ? .used : .unused)
+            case .mbox(let directory): return mbox("\(directory)/\(arguments.user)", .spool).begin(delivery)
+            case .command: return decided(delivery.id, .deferred("This agent only runs commands"))
+            }
+        case .forward, .alias:
+            return sink(forItemOf: delivery)
+        }
+    }
+
+    private func sink(forItemOf delivery: MailboxDelivery) -> any MessageSink {
+        switch ForwardItem.find(delivery.form, home: arguments.home) {
+        case .outcome(let outcome):
+            return decided(delivery.id, outcome)
+        case .file(let text):
+            do {
+                let path = try FormatTemplate(text, for: .path).expand(fields(delivery))
+                if path == "/dev/null" { return decided(delivery.id, .delivered) }
+                guard path.hasPrefix("/") else { return decided(delivery.id, .failed("Not an absolute path")) }
+                return mbox(path, .own).begin(delivery)
+            } catch {
+                return decided(delivery.id, .failed("Invalid path in ~/.forward or alias: \(error)"))
+            }
+        case .command(let text):
+            _ = text
+            return decided(delivery.id, .deferred("Commands need an agent of their own"))
+        }
+    }
+
+    private func fields(_ delivery: MailboxDelivery) -> FormatFields {
+        FormatFields(
+            sender: delivery.sender, recipient: delivery.recipient, destination: delivery.destination,
+            userName: arguments.user, home: arguments.home, delimiters: .plus)
+    }
+
+    private func mbox(_ path: String, _ kind: MboxFile.Kind) -> MboxQueue {
+        if let queue = mboxes[path] { return queue }
+        let queue = MboxQueue(path, kind) { [unowned self] in answer($0, $1) }
+        mboxes[path] = queue
+        return queue
+    }
+
+    // MARK: Maildir
+
+    private func maildirSink(_ delivery: MailboxDelivery, _ junk: MaildirMessage.JunkFolder) -> any MessageSink {
+        guard let template else { return decided(delivery.id, .deferred("No path of the mailbox")) }
+        let path: String
+        do {
+            path = try template.expand(fields(delivery))
+        } catch {
+            return decided(delivery.id, .failed("Unsafe path of the mailbox: \(error)"))
+        }
+        guard path.hasPrefix("/") else { return decided(delivery.id, .deferred("The mailbox has no absolute path")) }
+        do throws(SystemError) {
+            let folder = try folder(path, delivery.subaddress)
+            let message = MaildirMessage(
+                delivery, in: folder, hostName: arguments.hostName, now: SystemClock.now(), junk: junk)
+            return MaildirSink(message) { [unowned self] in complete($0) }
+        } catch {
+            return decided(delivery.id, .failure(error, "Cannot open the mailbox"))
+        }
+    }
+
+    private func folder(_ path: String, _ tag: String?) throws(SystemError) -> MaildirFolder {
+        let key = tag.map { "\(path)/.\($0)" } ?? path
+        if let folder = folders[key] { return folder }
+        var folder = try MaildirFolder.open(path)
+        if let tag { folder = try folder.subfolder(tag) }
+        folders[key] = folder
+        planCommit()
+        return folder
+    }
+
+    private func complete(_ message: MaildirMessage) {
+        ended.append(message)
+        planCommit()
+    }
+
+    private func planCommit() {
+        guard !isCommitPlanned else { return }
+        isCommitPlanned = true
+        Loop.atEndOfTurn { [unowned self] in commit() }
+    }
+
+    // All that has come in this turn of the loop: one sync of each directory for the whole group.
+    private func commit() {
+        isCommitPlanned = false
+        // The directories may be moved before the next turn.
+        folders.removeAll(keepingCapacity: true)
+        let messages = ended
+        ended = []
+        MaildirMessage.commit(messages)
+        for message in messages { answer(message.id, message.outcome ?? .deferred("Not committed")) }
+    }
+}

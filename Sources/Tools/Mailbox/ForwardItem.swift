@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: ISC
+
+import Glibc
+import IPC
+import Mail
+import Posix
+import Routing
+
+/// What a delivery by ~/.forward or by an alias asks of this agent.
+nonisolated enum ForwardItem: Hashable {
+    case file(String)
+    case command(String)
+    case outcome(MailboxOutcome)
+
+    /// Reads it where it stands: an envelope carries the command of an alias, but of a ~/.forward only the ordinal.
+    static func find(_ form: LocalForm, home: String) -> ForwardItem {
+        switch form {
+        case .action:
+            return .outcome(.failed("Not a delivery by ~/.forward"))
+        case .forward(let ordinal):
+            return inForward(ordinal, home)
+        case .alias(let text):
+            guard let items = try? ExpansionItem.items(in: text), items.count == 1, let item = items.first else {
+                return .outcome(.failed("Invalid item of an alias"))
+            }
+            return of(item)
+        }
+    }
+
+    private static func inForward(_ ordinal: UInt16, _ home: String) -> ForwardItem {
+        do {
+            let file = try FileDescriptor.open("\(home)/.forward", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+            let status = try file.status()
+            guard status.isRegularFile, status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+                return .outcome(.failed("Unsafe ~/.forward"))
+            }
+            guard let bytes = try file.readAll(limit: ForwardText.longestForward) else {
+                return .outcome(.failed("~/.forward is too long"))
+            }
+            let entries = try ForwardText(bytes).entries
+            guard let entry = entries.first(where: { $0.ordinal == ordinal }) else { return changed }
+            return of(entry.item)
+        } catch let error as SystemError {
+            return error.code == ENOENT ? changed : .outcome(.failure(error, "Cannot read ~/.forward"))
+        } catch {
+            return .outcome(.failed("Invalid ~/.forward"))
+        }
+    }
+
+    private static func of(_ item: ExpansionItem) -> ForwardItem {
+        switch item {
+        case .file(let path): .file(path)
+        case .command(let command): .command(command)
+        case .error, .include, .mailbox, .user: changed
+        }
+    }
+
+    // Another line stands there than when the message came.
+    private static let changed = ForwardItem.outcome(.failed("~/.forward has changed"))
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Glibc
+import IPC
+import Mail
+import Posix
+
+/// One message on its way into a Maildir: written in `tmp`, synced, then renamed into `new`.
+///
+/// Its name comes from the envelope, so that a delivery that is repeated, because the answer to the first one got lost,
+/// finds the message and adds no second one.
+nonisolated final class MaildirMessage {
+    // What is gathered before it is written.
+    private static let blockSize = 64 * 1024
+    // Entries of `cur` that are looked through for a message that its user has already seen.
+    private static let mostScanned = 20_000
+    // A first attempt begins sooner after the acceptance; only a later one can be a repetition.
+    private static let firstAttemptSeconds: Int64 = 2
+
+    enum JunkFolder {
+        case unused
+        case used
+    }
+
+    let id: EnvelopeID
+    let name: String
+    private(set) var folder: MaildirFolder
+    private(set) var outcome: MailboxOutcome?
+    private let junkUse: JunkFolder
+    private var junk = JunkHeader()
+    private var file: FileDescriptor?
+    private var lineEnds = LineEnds()
+    private var output: [UInt8] = []
+
+    /// Opens the file. Failures show in `outcome`.
+    init(
+        _ delivery: MailboxDelivery, in folder: MaildirFolder, hostName: String, now: Timestamp,
+        junk: JunkFolder = .unused
+    ) {
+        id = delivery.id
+        name = Self.fileName(delivery.id, delivery.created, hostName)
+        self.folder = folder
+        junkUse = junk
+        let mayBeRepeated = now - delivery.created >= .seconds(Self.firstAttemptSeconds)
+        if MaildirFolder.exists(name, in: folder.new.number) || junk == .used && folder.isInJunk(name) {
+            outcome = .delivered
+            return
+        }
+        var hasStale = false
+        do {
+            if unlinkat(folder.temporary.number, name, 0) == 0 { hasStale = true }
+            if hasStale || mayBeRepeated, Self.isSeen(name, in: folder.current) {
+                outcome = .delivered
+                return
+            }
+            file = try FileDescriptor.open(
+                name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600, in: folder.temporary.number)
+            output = delivery.addedFields
+        } catch {
+            fail(error)
+        }
+    }
+
+    static func fileName(_ id: EnvelopeID, _ created: Timestamp, _ hostName: String) -> String {
+        let host = hostName.utf8.prefix(128).map { byte in
+            byte.isAlphanumeric || byte == .dot || byte == UInt8(ascii: "-") ? byte : UInt8(ascii: "_")
+        }
+        return "\(created.seconds).\(id).\(String(decoding: host, as: UTF8.self))"
+    }
+
+    func append(_ content: [UInt8]) {
+        guard outcome == nil else { return }
+        switch junkUse {
+        case .used: junk.scan(content)
+        case .unused: break
+        }
+        lineEnds.convert(content, into: &output)
+        if output.count >= Self.blockSize { write() }
+    }
+
+    /// All content has come.
+    func end() {
+        guard outcome == nil else { return }
+        lineEnds.finish(into: &output)
+        write()
+    }
+
+    /// Moves messages that have ended into their mailboxes, and returns only when all that can be is on the disk. Each
+    /// file is synced on its own, each directory once.
+    static func commit(_ messages: [MaildirMessage]) {
+        for message in messages where message.outcome == nil { message.sync() }
+        var folders: [ObjectIdentifier: MaildirFolder] = [:]
+        for message in messages where message.outcome == nil {
+            message.publish()
+            if message.outcome == nil { folders[ObjectIdentifier(message.folder)] = message.folder }
+        }
+        for folder in folders.values {
+            do {
+                try folder.new.sync()
+            } catch {
+                // What was renamed stays: the next attempt finds it.
+                for message in messages where message.folder === folder && message.outcome == nil {
+                    message.outcome = .failure(error, "Cannot sync the mailbox")
+                }
+            }
+        }
+        for message in messages where message.outcome == nil { message.outcome = .delivered }
+    }
+
+    /// Forgets the message, whose content will not come to its end.
+    func abandon() {
+        if file != nil { unlinkat(folder.temporary.number, name, 0) }
+        file = nil
+    }
+
+    private func write() {
+        guard let number = file?.number else { return }
+        var start = 0
+        while start < output.count {
+            let count = output.withUnsafeBytes { buffer in
+                FileDescriptor.retrying { Glibc.write(number, buffer.baseAddress.map { $0 + start }, buffer.count - start) }
+            }
+            guard count > 0 else { return fail(SystemError("write", count == 0 ? ENOSPC : errno)) }
+            start += count
+        }
+        output.removeAll(keepingCapacity: output.capacity <= Self.blockSize * 2)
+    }
+
+    private func sync() {
+        guard let number = file?.number else { return }
+        if FileDescriptor.retrying({ fdatasync(number) }) != 0 { fail(SystemError("fdatasync")) }
+    }
+
+    private func publish() {
+        do {
+            var target = folder
+            if junk.isJunk { target = try folder.junkFolder() }
+            var result = renameat(folder.temporary.number, name, target.new.number, name)
+            if result != 0, errno == EXDEV {
+                // The folder for junk lies elsewhere: better in the wrong folder than nowhere.
+                target = folder
+                result = renameat(folder.temporary.number, name, target.new.number, name)
+            }
+            try SystemError.check("rename", result)
+            folder = target
+            file = nil
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func fail(_ error: SystemError) {
+        abandon()
+        outcome = .failure(error, "Cannot write to the mailbox")
+    }
+
+    // With its flags a message is called `NAME:2,FLAGS`.
+    private static func isSeen(_ name: String, in directory: borrowing FileDescriptor) -> Bool {
+        for flags in [":2,", ":2,S"] where MaildirFolder.exists(name + flags, in: directory.number) { return true }
+        guard let copy = try? FileDescriptor.open(".", O_DIRECTORY | O_RDONLY, in: directory.number) else {
+            return false
+        }
+        guard let stream = fdopendir(copy.release()) else { return false }
+        defer { closedir(stream) }
+        let wanted = Array((name + ":").utf8)
+        for _ in 0..<mostScanned {
+            guard let entry = readdir(stream) else { return false }
+            let isFound = withUnsafeBytes(of: &entry.pointee.d_name) { $0.starts(with: wanted) }
+            if isFound { return true }
+        }
+        return false
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: ISC
+
+import Glibc
+import Posix
+
+/// An mbox file that is open and, once `lock` says so, ours alone. Closing it gives the lock back.
+nonisolated final class MboxFile {
+    enum Refusal: Error, Hashable {
+        /// Not a file that mail may be written to.
+        case unsafe(String)
+        case failed(SystemError)
+    }
+
+    /// Which files are taken.
+    enum Kind {
+        /// In a directory that others may write to: never through a link, and ours.
+        case spool
+        /// Named by the user himself.
+        case own
+    }
+
+    // F_OFD_SETLK of Linux: the lock belongs to the open file, and conflicts with those of fcntl(2) and of lockf(3).
+    private static let setLock: Int32 = 37
+
+    private let descriptor: FileDescriptor
+    private let path: String
+    private let kind: Kind
+    private(set) var length: off_t = 0
+
+    init(_ path: String, _ kind: Kind) throws(Refusal) {
+        self.path = path
+        self.kind = kind
+        var flags = O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_APPEND
+        switch kind {
+        case .spool: flags |= O_NOFOLLOW
+        case .own: break
+        }
+        let status: stat
+        do {
+            descriptor = try FileDescriptor.open(path, flags, mode: 0o600)
+            status = try descriptor.status()
+        } catch {
+            throw .failed(error)
+        }
+        guard status.isRegularFile else { throw .unsafe("not a regular file") }
+        switch kind {
+        case .spool:
+            guard status.st_uid == geteuid() else { throw .unsafe("owned by somebody else") }
+            guard status.st_nlink == 1 else { throw .unsafe("it has more than one name") }
+        case .own: break
+        }
+    }
+
+    /// Takes the lock; false when somebody else has it.
+    func lock() throws(Refusal) -> Bool {
+        var request = flock()
+        request.l_type = Int16(F_WRLCK)
+        request.l_whence = Int16(SEEK_SET)
+        if fcntl(descriptor.number, Self.setLock, &request) != 0 {
+            if errno == EAGAIN || errno == EACCES { return false }
+            throw .failed(SystemError("lock"))
+        }
+        do {
+            length = try descriptor.status().st_size
+        } catch {
+            throw .failed(error)
+        }
+        return true
+    }
+
+    /// Whether the path still names this file: a mail reader may have put another one in its place.
+    var isCurrent: Bool {
+        var named = stat()
+        guard fstatat(AT_FDCWD, path, &named, 0) == 0, let opened = try? descriptor.status() else { return false }
+        return named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
+    }
+
+    /// Adds to the end of the file.
+    func append(_ bytes: [UInt8]) throws(SystemError) {
+        try descriptor.writeAll(bytes)
+        length += off_t(bytes.count)
+    }
+
+    /// Takes back everything behind `length`.
+    func truncate(to length: off_t) throws(SystemError) {
+        try SystemError.check("ftruncate", ftruncate(descriptor.number, length))
+        self.length = length
+    }
+
+    func sync() throws(SystemError) { try descriptor.syncData() }
+}

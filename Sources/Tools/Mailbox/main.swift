@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: ISC
+
+import Reactor
+
+Loop.run { AgentProcess.begin() }
