@@ -161,6 +161,48 @@ import Testing
         #expect(try workshop.open().recovered.messages.isEmpty)
     }
 
+    @Test func `a lazy outcome alone waits for a second at most`() throws {
+        let workshop = try Workshop()
+        let spool = try workshop.open().spool
+        let position = try spool.commit(message(1))
+        spool.record(
+            SpoolOutcome(message: position, envelope: 1, payload: [], isFinal: true), durability: .lazy)
+        try spool.turn { spool.statistics.messages == 0 }
+        spool.close()
+    }
+
+    @Test func `restarts leave no segments behind`() throws {
+        let workshop = try Workshop()
+        let first = try workshop.open()
+        let old = try first.spool.commit(message(1, "old"))
+        first.spool.close()
+        for _ in 0..<10 {
+            let opened = try workshop.open()
+            _ = try opened.spool.noteNow("start", "again")
+            try workshop.settle()
+            opened.spool.close()
+        }
+        // One segment for each epoch that wrote, and what is prepared.
+        #expect(workshop.names("journal").count <= 11 + 4)
+        let last = try workshop.open()
+        #expect(last.recovered.messages.map(\.position) == [old])
+        #expect(last.recovered.reports == [])
+        last.spool.close()
+    }
+
+    @Test func `the cache keeps its size and lets the oldest go`() {
+        var cache = ContentCache(limit: 8 << 10)
+        for number in 1...1000 as ClosedRange<UInt64> {
+            cache.insert([.bytes([UInt8](repeating: 1, count: 500))], for: number)
+            if number % 3 == 0 { cache.remove(number) }
+            #expect(cache.size <= 8 << 10)
+        }
+        #expect(cache[1] == nil)
+        #expect(cache[1000] != nil)
+        cache.insert([.bytes([UInt8](repeating: 1, count: 2000))], for: 2000)
+        #expect(cache[2000] == nil)
+    }
+
     @Test func `a record larger than a segment is refused`() throws {
         let workshop = try Workshop()
         let spool = try workshop.open().spool

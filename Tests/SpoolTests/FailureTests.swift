@@ -76,6 +76,23 @@ import Testing
         again.spool.close()
     }
 
+    @Test func `a disk that comes back takes what was held, without a restart`() throws {
+        let workshop = try Workshop()
+        let spool = try workshop.open().spool
+        let position = try spool.commit(message(1))
+        try workshop.settle()
+        workshop.calls.fail("write", EIO)
+        #expect(throws: SpoolError.self) { try spool.recordNow(position) }
+        #expect(spool.statistics.messages == 1)
+        workshop.calls.heal()
+        try spool.turn { spool.statistics.messages == 0 }
+        let next = try spool.commit(message(2))
+        spool.close()
+        let again = try workshop.open()
+        #expect(again.recovered.messages.map(\.position) == [next])
+        again.spool.close()
+    }
+
     @Test func `a body that cannot be written refuses its message only`() throws {
         let workshop = try Workshop()
         let spool = try workshop.open().spool

@@ -112,6 +112,36 @@ import Testing
         }
     }
 
+    @Test func `damage to the very first record is told too`() throws {
+        let (workshop, positions, segment) = try journal()
+        var bytes = try workshop.read(segment)
+        bytes[RecordLayout.block + 30] ^= 2
+        try workshop.write(segment, bytes)
+        let opened = try workshop.open()
+        #expect(opened.recovered.messages.map(\.position) == positions)
+        #expect(opened.recovered.reports.count == 1)
+        opened.spool.close()
+    }
+
+    @Test func `a segment that is gone from the middle is told`() throws {
+        let workshop = try Workshop()
+        let spool = try workshop.open().spool
+        var positions: [SpoolPosition] = []
+        for number in 1...30 { positions.append(try spool.commit(message(UInt32(number), filler: 8000))) }
+        spool.close()
+        let names = workshop.names("journal")
+        unlink(workshop.path + "/journal/" + names[1])
+        let opened = try workshop.open()
+        #expect(opened.recovered.messages.count < 30)
+        #expect(opened.recovered.messages.count > 15)
+        let lost = opened.recovered.reports.compactMap { report -> UInt64? in
+            if case .corruption(_, _, _, let records, _) = report { records } else { nil }
+        }
+        #expect(lost.reduce(0, +) >= UInt64(30 - opened.recovered.messages.count))
+        opened.spool.close()
+        #expect(try workshop.open().recovered.reports == [])
+    }
+
     @Test func `a damaged segment header costs nothing`() throws {
         let (workshop, positions, segment) = try journal()
         var bytes = try workshop.read(segment)

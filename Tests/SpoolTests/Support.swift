@@ -12,7 +12,7 @@ import Testing
 /// A directory of its own for one test, with the spool's calls between.
 final class Workshop {
     let path: String
-    let calls = WatchedCalls()
+    var calls = WatchedCalls()
     var options = SpoolOptions()
 
     init(segmentSize: Int = 64 << 10) throws {
@@ -74,7 +74,11 @@ final class Workshop {
         let other = try Workshop(segmentSize: options.segmentSize.value)
         for folder in ["journal", "bodies", "aside"] {
             mkdir(other.path + "/" + folder, 0o700)
-            for name in names(folder) { try other.write(folder + "/" + name, try read(folder + "/" + name)) }
+            for name in names(folder) {
+                // A segment that is being prepared may just change its name; there is nothing in it.
+                guard let bytes = try? read(folder + "/" + name) else { continue }
+                try other.write(folder + "/" + name, bytes)
+            }
         }
         return other
     }
@@ -86,6 +90,11 @@ final class WatchedCalls: SpoolCalls {
         var counts: [String: Int] = [:]
         var failing: [String: Int32] = [:]
         var failures: [String: Int] = [:]
+        /// Calls until the power fails; nothing works afterwards.
+        var rest: Int?
+        /// What stood on the disk before each write that was not synced.
+        var unsynced: [Int32: [(offset: Int, old: [UInt8])]] = [:]
+        var noise = Noise(state: 0)
     }
 
     private let system = SystemSpoolCalls()
@@ -103,7 +112,37 @@ final class WatchedCalls: SpoolCalls {
 
     func heal() { state.withLock { $0.failures = [:] } }
 
+    /// The power fails after `count` more changes: of what was not synced by then, any sector may be lost.
+    func cutPower(after count: Int, seed: UInt64) {
+        state.withLock {
+            $0.rest = count
+            $0.noise = Noise(state: seed)
+        }
+    }
+
+    private static let changes: Set<String> = ["write", "syncData", "sync", "rename", "unlink", "allocate"]
+
+    /// True when the power has just failed or had before.
+    private static func isDark(_ state: inout State, _ call: String) -> Bool {
+        guard let rest = state.rest else { return false }
+        guard rest > 0 else { return true }
+        if !changes.contains(call) { return false }
+        state.rest = rest - 1
+        if rest > 1 { return false }
+        for (file, writes) in state.unsynced {
+            for (offset, old) in writes.reversed() {
+                for start in stride(from: 0, to: old.count, by: 512) where state.noise.next() % 2 == 0 {
+                    _ = Array(old[start..<min(start + 512, old.count)]).withUnsafeBytes {
+                        pwrite(file, $0.baseAddress, $0.count, offset + start)
+                    }
+                }
+            }
+        }
+        return true
+    }
+
     private func enter(_ call: String) throws(SystemError) {
+        if state.withLock({ WatchedCalls.isDark(&$0, call) }) { throw SystemError("dark", EIO) }
         let code: Int32? = state.withLock {
             $0.counts[call, default: 0] += 1
             guard let rest = $0.failures[call], rest > 0 else { return nil }
@@ -117,8 +156,19 @@ final class WatchedCalls: SpoolCalls {
         try enter("open")
         return try system.open(directory, path, flags)
     }
-    func close(_ file: Int32) { system.close(file) }
+    func close(_ file: Int32) {
+        state.withLock { $0.unsynced[file] = nil }
+        system.close(file)
+    }
     func write(_ file: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SystemError) {
+        if state.withLock({ $0.rest != nil }) {
+            var old = [UInt8](repeating: 0, count: bytes.count)
+            _ = old.withUnsafeMutableBytes { pread(file, $0.baseAddress, $0.count, offset) }
+            // The call at which the power fails may have written a part.
+            if state.withLock({ ($0.rest ?? 0) > 0 }) { try system.write(file, bytes, at: offset) }
+            state.withLock { $0.unsynced[file, default: []].append((offset, old)) }
+            return try enter("write")
+        }
         try enter("write")
         try system.write(file, bytes, at: offset)
     }
@@ -134,10 +184,12 @@ final class WatchedCalls: SpoolCalls {
     func syncData(_ file: Int32) throws(SystemError) {
         try enter("syncData")
         try system.syncData(file)
+        state.withLock { $0.unsynced[file] = nil }
     }
     func sync(_ file: Int32) throws(SystemError) {
         try enter("sync")
         try system.sync(file)
+        state.withLock { $0.unsynced[file] = nil }
     }
     func startWriting(_ file: Int32, at offset: Int, _ count: Int) {
         system.startWriting(file, at: offset, count)

@@ -1,1 +1,8 @@
-print("x")
+// SPDX-License-Identifier: ISC
+
+import Channel
+import IPC
+
+Child.run(as: [.keys]) { child in
+    try KeysProcess(child).begin()
+}

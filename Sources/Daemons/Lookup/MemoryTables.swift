@@ -114,17 +114,3 @@ final class MemoryTables: TableLookups {
         return rotations[name, default: TableRotation(content)].next()
     }
 }
-
-/// Keeps a long expansion from holding up everybody else: after so many steps the others have their turn.
-final class Slice {
-    private static let steps = 64
-
-    private var left = steps
-
-    func pause() async {
-        left -= 1
-        guard left <= 0 else { return }
-        left = Self.steps
-        await Task.yield()
-    }
-}

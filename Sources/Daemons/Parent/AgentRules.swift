@@ -19,6 +19,8 @@ nonisolated struct AgentRules: Hashable, Sendable {
         enum Method: Hashable, Sendable {
             case maildir(path: String, junk: LocalAction.JunkFolder)
             case mbox
+            /// Only what ~/.forward says.
+            case forwarding
         }
 
         let method: Method
@@ -49,7 +51,8 @@ nonisolated struct AgentRules: Hashable, Sendable {
         switch local.method {
         case .maildir(let path, let junk): method = .maildir(path: path ?? "~/Maildir", junk: junk)
         case .mbox: method = .mbox
-        case .lmtp, .command, .forwardOnly, .expandOnly:
+        case .forwardOnly: method = .forwarding
+        case .lmtp, .command, .expandOnly:
             return .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 5), "The action needs no mailbox agent")))
         }
         let directory: Directory =
@@ -95,6 +98,8 @@ nonisolated struct AgentRules: Hashable, Sendable {
             ["maildir", path, user, home, hostName] + (junk == .used ? ["junk"] : [])
         case .mbox:
             ["mbox", mailboxes, user, home, hostName]
+        case .forwarding:
+            ["command", "-", user, home, hostName]
         }
     }
 

@@ -77,7 +77,9 @@ final class AgentDesk {
     private func find(_ directory: AgentRules.Directory, for user: String) async -> (UserAnswer, String) {
         switch directory {
         case .system(let name):
-            guard case .user(let answer) = await accounts.ask(.user(named: name)) else { return (.temporaryFailure, name) }
+            guard case .user(let answer) = await accounts.ask(.user(named: name)) else {
+                return (.temporaryFailure, name)
+            }
             return (answer, name)
         case .userbase(let table):
             guard let userbase = era().userbases[table] else { return (.temporaryFailure, user) }
@@ -102,7 +104,8 @@ final class AgentDesk {
         } catch {
             log.warning("mailbox agent for \(user): \(error)")
             asker.answer(
-                correlation, .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 0), "No mailbox agent can be started"))))
+                correlation, .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 0), "No mailbox agent can be started")))
+            )
         }
     }
 

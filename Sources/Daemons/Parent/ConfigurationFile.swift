@@ -32,7 +32,7 @@ enum ConfigurationFile {
     }
 
     /// One mistake in one line, or with the source line and a caret below the place.
-    static func text(of error: Diagnostic, withSource: Bool) -> String {
+    nonisolated static func text(of error: Diagnostic, withSource: Bool) -> String {
         let line = "\(error)\n"
         guard withSource, !error.sourceLine.isEmpty, error.location.column > 0 else { return line }
         // Tabs are kept, so that the caret stands below its place however wide they are.

@@ -54,9 +54,8 @@ extension House {
             place.member?.channel?.send(.drain(seconds: Self.drainSeconds))
         }
         let elapsed = Loop.milliseconds - drainStart
-        drainTimer.start(afterMilliseconds: stage.next.latestStart - min(elapsed, stage.next.latestStart)) { [weak self] in
-            self?.begin(stage.next)
-        }
+        let remaining = stage.next.latestStart - min(elapsed, stage.next.latestStart)
+        drainTimer.start(afterMilliseconds: remaining) { [weak self] in self?.begin(stage.next) }
         drainAdvanced()
     }
 

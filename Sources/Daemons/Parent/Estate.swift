@@ -42,14 +42,6 @@ final class Estate {
         control = try Estate.directory(paths.control, 0o700)
         empty = try Estate.directory(paths.empty, 0o755)
         spool = try Estate.directory(paths.spool, 0o700, owner: queue)
-        let owner = queue?.uid ?? ThisProcess.uid
-        guard let facts = try? spool.descriptor.facts(), facts.owner == owner, facts.mode == 0o700 else {
-            let name = Role.queue.user ?? ""
-            let user = ThisProcess.isRoot ? name : "\(owner)"
-            throw StartFailure(
-                "spool \(paths.spool): must belong to \(user) with mode 0700 "
-                    + "(chown \(user) \(paths.spool); chmod 0700 \(paths.spool))")
-        }
         instanceNote = "spool \(paths.spool), sockets in \(paths.runtime)"
         do {
             var names = Topology.daemons.map(\.name) + [Paths.parentControl]
@@ -67,7 +59,18 @@ final class Estate {
         _ path: String, _ mode: UInt32, owner: Identity? = nil
     ) throws(StartFailure) -> DirectoryHandle {
         do {
-            return try DirectoryHandle(making: path, mode: mode, owner: owner.map { ($0.uid, $0.gid) })
+            let directory = try DirectoryHandle(making: path, mode: mode, owner: owner.map { ($0.uid, $0.gid) })
+            let facts = try directory.descriptor.facts()
+            let user = owner?.uid ?? ThisProcess.uid
+            guard facts.owner == user, facts.mode & ~mode == 0 else {
+                let octal = "0" + String(mode, radix: 8)
+                throw StartFailure(
+                    "\(path): must belong to uid \(user) with mode \(octal) (chown \(user) \(path); chmod \(octal) \(path))"
+                )
+            }
+            return directory
+        } catch let error as StartFailure {
+            throw error
         } catch {
             throw StartFailure("\(path): \(error)")
         }

@@ -64,12 +64,18 @@ final class House {
         isVerbose = invocation.isVerbose
         timing = Timing(variable: ThisProcess.variable)
         paths = Paths(instance: invocation.instance.map(ThisProcess.absolute))
-        logsToStream = invocation.task == .serveForPerson
         let parsed = ConfigurationFile.read(invocation)
         guard let configuration = parsed.configuration else { throw House.failure(parsed) }
+        if ThisProcess.isRoot, let facts = FileFacts(at: invocation.file), facts.mode & 0o002 != 0 {
+            throw StartFailure("\(invocation.file): writable by everyone (chmod o-w \(invocation.file))")
+        }
         estate = try Estate(paths)
         do {
-            let descriptor = try House.openLog(asStream: logsToStream)
+            let system = invocation.task == .serveForPerson ? nil : try? SystemLog.connect()
+            // In a container without a log the lines still have somewhere to go.
+            let isStream = system == nil && invocation.task != .serveInBackground
+            logsToStream = isStream
+            let descriptor = try House.logDescriptor(system, isStream: isStream)
             if logsToStream, try descriptor.facts().isRegular {
                 let pipe = try FileDescriptor.pipe()
                 logDescriptor = try pipe.right.duplicate()
@@ -109,13 +115,11 @@ final class House {
         for name in parsed.unusedMacros { log.warning("macro '\(name)' not used") }
     }
 
-    private static func openLog(asStream: Bool) throws(SystemError) -> FileDescriptor {
-        if asStream { return try ThisProcess.standardError() }
-        do {
-            return try SystemLog.connect()
-        } catch {
-            return try SystemLog.nowhere()
-        }
+    private static func logDescriptor(
+        _ system: consuming FileDescriptor?, isStream: Bool
+    ) throws(SystemError) -> FileDescriptor {
+        if let system { return system }
+        return isStream ? try ThisProcess.standardError() : try SystemLog.nowhere()
     }
 
     private static func failure(_ parsed: ParsedConfiguration) -> StartFailure {

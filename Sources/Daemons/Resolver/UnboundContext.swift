@@ -63,6 +63,9 @@ final class UnboundContext: QuestionDesk {
         ("msg-cache-size:", "4m"),
         ("key-cache-size:", "1m"),
         ("neg-cache-size:", "1m"),
+        // A server that was away is asked again soon; by default it would be left alone for a quarter of an hour.
+        ("infra-host-ttl:", "60"),
+        ("infra-keep-probing:", "yes"),
         ("use-syslog:", "no"),
     ]
 

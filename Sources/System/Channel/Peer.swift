@@ -23,6 +23,12 @@ public struct Correlation: Hashable, Sendable {
     let value: UInt64
 }
 
+/// What a part of an answer says about the parts behind it.
+public enum AnswerPart: Hashable, Sendable {
+    case goesOn
+    case last
+}
+
 /// The answer to a request, with the descriptor that came beside it.
 public struct PeerAnswer<Message: EdgeMessage>: ~Copyable {
     public let message: Message
@@ -69,6 +75,7 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
 
     private var nextCorrelation: UInt64 = 1
     private var requests: [UInt64: Waiting] = [:]
+    private var streams: [UInt64: WaitingStream] = [:]
     private let sweepTimer = Timer()
 
     private struct Attachment {
@@ -85,6 +92,13 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
     private struct Waiting {
         let continuation: UnsafeContinuation<Result<RawAnswer, PeerError>, Never>
         let deadline: UInt64
+    }
+
+    private struct WaitingStream {
+        let continuation: UnsafeContinuation<PeerError?, Never>
+        let each: (Incoming) -> AnswerPart
+        let patience: UInt64
+        var deadline: UInt64
     }
 
     /// `handle` gets every message that is not the answer to a request; `ended` is called once, not after `close`.
@@ -159,6 +173,24 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
             if !sweepTimer.isRunning { planSweep() }
         }
         return try result.get()
+    }
+
+    /// Sends a request that is answered in several parts: `each` gets them in order and says which is the last. The time
+    /// is that between two parts. Parts bring no descriptors.
+    public func requestStream(
+        _ message: Outgoing, timeoutMilliseconds: UInt64 = 60_000, each: @escaping (Incoming) -> AnswerPart
+    ) async throws(PeerError) {
+        guard isOpen else { throw .gone }
+        let number = nextCorrelation
+        nextCorrelation += 1
+        let error = await withUnsafeContinuation { continuation in
+            streams[number] = WaitingStream(
+                continuation: continuation, each: each, patience: timeoutMilliseconds,
+                deadline: Loop.milliseconds + timeoutMilliseconds)
+            append(message, number)
+            if !sweepTimer.isRunning { planSweep() }
+        }
+        if let error { throw error }
     }
 
     private func append(_ message: Outgoing, _ correlation: UInt64) {
@@ -289,7 +321,12 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
             passed = descriptors.removeFirst()
         }
         if header.correlation & Frame.replyBit != 0 {
-            guard let waiting = requests.removeValue(forKey: header.correlation & ~Frame.replyBit) else {
+            let number = header.correlation & ~Frame.replyBit
+            if let stream = streams[number] {
+                if let passed { _ = FileDescriptor(owning: passed) }
+                return take(message, of: stream, number)
+            }
+            guard let waiting = requests.removeValue(forKey: number) else {
                 // The answer to a request that has timed out is no offence.
                 if let passed { _ = FileDescriptor(owning: passed) }
                 return
@@ -304,6 +341,16 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         }
     }
 
+    private func take(_ part: Incoming, of stream: WaitingStream, _ number: UInt64) {
+        switch stream.each(part) {
+        case .goesOn:
+            // It may have closed this edge.
+            streams[number]?.deadline = Loop.milliseconds + stream.patience
+        case .last:
+            if let ended = streams.removeValue(forKey: number) { ended.continuation.resume(returning: nil) }
+        }
+    }
+
     // MARK: The end
 
     private func planSweep() {
@@ -314,7 +361,11 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
                 requests[number] = nil
                 waiting.continuation.resume(returning: .failure(.timedOut))
             }
-            if !requests.isEmpty { planSweep() }
+            for (number, stream) in streams where stream.deadline <= now {
+                streams[number] = nil
+                stream.continuation.resume(returning: .timedOut)
+            }
+            if !(requests.isEmpty && streams.isEmpty) { planSweep() }
         }
     }
 
@@ -342,5 +393,8 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         let waiting = requests
         requests = [:]
         for request in waiting.values { request.continuation.resume(returning: .failure(.gone)) }
+        let waitingStreams = streams
+        streams = [:]
+        for stream in waitingStreams.values { stream.continuation.resume(returning: .gone) }
     }
 }

@@ -12,7 +12,7 @@ public enum HostNames {
         public let address: IPAddress
     }
 
-    /// Every address of every interface that is up, in the kernel's order.
+    /// Every address of every interface, in the kernel's order.
     public static func interfaceAddresses() -> [InterfaceAddress] {
         var first: UnsafeMutablePointer<ifaddrs>?
         guard getifaddrs(&first) == 0 else { return [] }

@@ -22,5 +22,7 @@ public enum SystemLog {
     }
 
     /// Takes everything and keeps nothing: for a host without a log.
-    public static func nowhere() throws(SystemError) -> FileDescriptor { try FileDescriptor.open("/dev/null", O_WRONLY) }
+    public static func nowhere() throws(SystemError) -> FileDescriptor {
+        try FileDescriptor.open("/dev/null", O_WRONLY)
+    }
 }

@@ -81,7 +81,8 @@ public enum UserFile {
     private static func openHome(_ home: String, _ uid: UInt32) -> Result<Int32, Refusal> {
         func refuse(_ answer: Answer) -> Result<Int32, Refusal> { .failure(Refusal(answer: answer)) }
         guard let path = resolved(home) else {
-            if errno == ENOENT { return refuse(.temporaryFailure("no home directory")) }
+            // Users of the system often have no home, and mail all the same.
+            if errno == ENOENT { return refuse(.absent) }
             if errno == EACCES { return refuse(uid == geteuid() ? .insecure("home may not be entered") : .absent) }
             return refuse(.temporaryFailure("\(SystemError("realpath"))"))
         }
@@ -90,7 +91,7 @@ public enum UserFile {
             number = try FileDescriptor.open("/", O_RDONLY | O_DIRECTORY).release()
             for part in path.split(separator: "/") {
                 let above = FileDescriptor(owning: number)
-                guard isSafe(try above.facts(), uid) else { return refuse(.insecure("a directory above is unsafe")) }
+                guard isPassable(try above.facts(), uid) else { return refuse(.insecure("a directory above is unsafe")) }
                 number = try FileDescriptor.open(
                     String(part), pathOnly | O_DIRECTORY | O_NOFOLLOW, in: above.number
                 ).release()
@@ -113,6 +114,11 @@ public enum UserFile {
 
     private static func isSafe(_ facts: FileFacts, _ uid: UInt32) -> Bool {
         (facts.owner == uid || facts.owner == 0) && !facts.isWritableByOthers
+    }
+
+    // In a sticky directory nobody can put something else in the place of what a user owns there.
+    private static func isPassable(_ facts: FileFacts, _ uid: UInt32) -> Bool {
+        isSafe(facts, uid) || (facts.owner == 0 && facts.mode & 0o1000 != 0)
     }
 
     /// O_PATH, which Swift sees only under _GNU_SOURCE: a directory that may only be passed through is enough.

@@ -10,6 +10,9 @@ extension DiskSpool {
     /// and a message never comes behind its own tombstone.
     func cleanOldest() {
         guard isWorthCleaning, let oldest = order.first else { return }
+        let records = usage[oldest]?.records ?? 0
+        // All of it was on its way to change, and nothing has changed yet.
+        if let fruitless, fruitless == (oldest, records) { return }
         var size = 0
         for (number, live) in messages where size < options.batchSize.value {
             if live.location.segment == oldest, live.outcomes.values.allSatisfy({ $0.pending == 0 }) {
@@ -27,6 +30,7 @@ extension DiskSpool {
             move(.note(key), from: location, identity: 0)
             size += location.length
         }
+        fruitless = movesInFlight == 0 ? (oldest, records) : nil
     }
 
     func moved(_ what: Moved, _ result: Result<WrittenRecord, SpoolError>) {

@@ -19,7 +19,7 @@ extension Journal {
             let first = pending[next].content
             // What is held was recorded earlier: nothing of its kind may overtake it.
             if first.mustNotBeLost, !held.isEmpty {
-                held.append(pending[next])
+                refuse(pending[next], heldError)
                 next += 1
                 continue
             }
@@ -170,6 +170,7 @@ extension Journal {
             events.append(.written(token: write.token, .failure(error)))
         case .outcome, .note:
             held.append(write)
+            heldError = error
             heldUntil = heldUntil ?? Handover.now() + Journal.retryInterval
             events.append(.delayed(token: write.token, error))
         }

@@ -79,9 +79,11 @@ final class Journal {
     var frees: [UInt64] = []
     var freesBlockedUntil: UInt64?
     var pending: [PendingWrite] = []
-    /// Outcomes and notes that could not be written; tried again with the next batch or at this time.
+    /// When the held ones are tried again.
     var heldUntil: UInt64?
+    /// Outcomes and notes that could not be written, and why; what is recorded later queues up behind them.
     var held: [PendingWrite] = []
+    var heldError = SpoolError.full
     var bodies: [UInt64: OpenBody] = [:]
     var events: [SpoolEvent] = []
     var counts = JournalCounts()
@@ -125,8 +127,7 @@ final class Journal {
             tell()
             let work = handover.take(until: nextDeadline)
             // Outcomes that failed go before what came later: an older one must not overtake a newer one.
-            if !held.isEmpty, !work.jobs.isEmpty || work.isStopping || heldUntil.map({ $0 <= Handover.now() }) ?? false
-            {
+            if !held.isEmpty, work.isStopping || heldUntil.map({ $0 <= Handover.now() }) ?? false {
                 pending = held + pending
                 held = []
                 heldUntil = nil
@@ -165,6 +166,7 @@ final class Journal {
             frees.append(segment)
             // What is freed is room: waiting for the next attempt would refuse mail for nothing.
             blockage = nil
+            if heldUntil != nil { heldUntil = 0 }
         }
     }
 

@@ -129,7 +129,12 @@ struct Recovery {
             }
             let header = found.header
             isEmpty = false
-            if highestNumber != 0, header.number > highestNumber + 1 {
+            if highestNumber == 0, found.offset > position, header.number > 0 {
+                // The oldest segment has nothing before it that could tell how many are missing: at least one.
+                let missing = position..<found.offset
+                note(
+                    Hole(segment: segment, bytes: missing, first: header.number - 1, last: header.number - 1))
+            } else if highestNumber != 0, header.number > highestNumber + 1 {
                 note(
                     Hole(
                         segment: segment, bytes: position..<found.offset, first: highestNumber + 1,
@@ -162,7 +167,10 @@ struct Recovery {
     private func next(in bytes: UnsafeRawBufferPointer, from start: Int) -> (offset: Int, header: RecordHeader)? {
         var offset = start
         while offset <= bytes.count - RecordLayout.headerSize {
-            if let header = RecordHeader(in: bytes, at: offset), header.epoch == epoch, header.number > highestNumber {
+            // The epoch first: no sum is reckoned over what only looks like a record.
+            if bytes.integer(UInt64.self, at: offset + 16) == epoch,
+                let header = RecordHeader(in: bytes, at: offset), header.number > highestNumber
+            {
                 return (offset, header)
             }
             offset += 8

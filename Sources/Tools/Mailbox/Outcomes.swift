@@ -2,6 +2,7 @@
 
 import Glibc
 import IPC
+import Mail
 import Posix
 
 nonisolated extension MailboxOutcome {

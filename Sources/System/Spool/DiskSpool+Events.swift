@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+
+/// What the sync thread has done, and what that makes live or dead.
+extension DiskSpool {
+    func take(_ event: SpoolEvent) {
+        switch event {
+        case .opened(let segment): order.append(segment)
+        case .written(let token, let result): written(waiting.removeValue(forKey: token), result)
+        case .delayed(let token, let error): delayed(token, error)
+        case .content(let token, let result):
+            if case .content(let completion) = waiting.removeValue(forKey: token) { completion(result) }
+        case .body(let token, let error):
+            guard case .body(let completion) = waiting.removeValue(forKey: token) else { return }
+            completion(error.map { .failure($0) } ?? .success(()))
+        case .report(let line): report?(line)
+        }
+    }
+
+    private func written(_ what: Waiting?, _ result: Result<WrittenRecord, SpoolError>) {
+        switch what {
+        case .commit(let message, let body, let completion):
+            completion(committed(message, body, result))
+        case .outcome(let outcome, let completion):
+            if case .success(let record) = result { recorded(outcome, at: record.location) }
+            completion?(result.map { _ in })
+        case .note(let key, let isEmpty, let completion):
+            if case .success(let record) = result { noted(key, isEmpty, at: record.location) }
+            completion?(result.map { _ in })
+        case .move(let moved): self.moved(moved, result)
+        case .content, .body, nil: break
+        }
+    }
+
+    private func committed(
+        _ message: SpoolMessage, _ body: UInt64, _ result: Result<WrittenRecord, SpoolError>
+    ) -> Result<SpoolPosition, SpoolError> {
+        switch result {
+        case .success(let record):
+            messages[record.number] = Live(
+                location: record.location, envelopeCount: message.envelopeCount, bodyFile: body)
+            count(record.location)
+            cache.insert(message.pieces, for: record.number)
+            isShort = false
+            return .success(SpoolPosition(sequenceNumber: record.number))
+        case .failure(let error):
+            if error == .full { isShort = true }
+            return .failure(error)
+        }
+    }
+
+    private func recorded(_ outcome: SpoolOutcome, at location: RecordLocation) {
+        let number = outcome.message.sequenceNumber
+        guard var kept = messages[number]?.outcomes[outcome.envelope] else { return }
+        if let old = kept.location { discount(old) }
+        kept.location = location
+        kept.pending -= 1
+        count(location)
+        messages[number]?.outcomes[outcome.envelope] = kept
+        guard outcome.isFinal else { return }
+        messages[number]?.finals += 1
+        if let live = messages[number], live.finals >= live.envelopeCount { bury(number, live) }
+    }
+
+    // The tombstone is durable: what it cancels may go, the record with its segment, the body now (invariant 5).
+    private func bury(_ number: UInt64, _ live: Live) {
+        discount(live.location)
+        for kept in live.outcomes.values { if let location = kept.location { discount(location) } }
+        if live.bodyFile != 0, thread != nil { handover.put(.removeBody(live.bodyFile), isLazy: true) }
+        cache.remove(number)
+        messages[number] = nil
+    }
+
+    private func noted(_ key: [UInt8], _ isEmpty: Bool, at location: RecordLocation) {
+        guard var kept = notes[key] else { return }
+        if let old = kept.location { discount(old) }
+        kept.location = isEmpty ? nil : location
+        kept.pending -= 1
+        if !isEmpty { count(location) }
+        notes[key] = isEmpty && kept.pending == 0 ? nil : kept
+    }
+
+    // The record stays with the journal, which tries on; only the one who waits is told.
+    private func delayed(_ token: UInt64, _ error: SpoolError) {
+        switch waiting[token] {
+        case .outcome(let outcome, let completion?):
+            waiting[token] = .outcome(outcome, nil)
+            completion(.failure(error))
+        case .note(let key, let isEmpty, let completion?):
+            waiting[token] = .note(key, isEmpty: isEmpty, nil)
+            completion(.failure(error))
+        case .outcome, .note, .commit, .content, .body, .move, nil: break
+        }
+        if error == .full { isShort = true }
+    }
+
+    func count(_ location: RecordLocation) {
+        usage[location.segment, default: Usage()].records += 1
+        usage[location.segment, default: Usage()].bytes += location.length
+        liveBytes += location.length
+    }
+
+    func discount(_ location: RecordLocation) {
+        usage[location.segment]?.records -= 1
+        usage[location.segment]?.bytes -= location.length
+        liveBytes -= location.length
+    }
+
+    func freeSegments() {
+        guard thread != nil else { return }
+        while order.count > 1, let oldest = order.first, usage[oldest]?.records ?? 0 == 0 {
+            order.removeFirst()
+            usage[oldest] = nil
+            if unmovable == oldest { unmovable = nil }
+            handover.put(.free(segment: oldest), isLazy: false)
+        }
+    }
+
+    var isWorthCleaning: Bool {
+        guard thread != nil, movesInFlight == 0, order.count > 1, unmovable != order.first else { return false }
+        guard order.count > options.cleaningThreshold || isShort else { return false }
+        return liveBytes < order.count * options.segmentSize.value / 4
+    }
+
+    func move(_ what: Moved, from location: RecordLocation, identity: UInt64) {
+        movesInFlight += 1
+        handover.put(.move(token: expect(.move(what)), location, identity: identity), isLazy: true)
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: ISC
+
+import Host
+import Reactor
+
+Loop.run {
+    let (personality, arguments) = Personality.choose(CommandLine.arguments)
+    switch personality {
+    case .control: Loop.stop(status: await ControlSession.run(arguments))
+    case .queueListing: Loop.stop(status: await ControlSession.run(arguments + ["show", "queue"]))
+    case .submission: Loop.stop(status: await SubmissionSession.run(arguments))
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: ISC
+
+import Configuration
+import IPC
+import Mail
+import Testing
+
+@testable import Parent
+
+@Suite struct AgentRulesTests {
+    private let rules = AgentRules(daemonUIDs: [903, 905])
+
+    private func action(_ method: LocalAction.Method, user: String? = nil, userbase: String? = nil) -> ActionDefinition
+    {
+        var local = LocalAction(method)
+        local.user = user
+        if let userbase { local.userbase = .named(userbase) }
+        return ActionDefinition(name: "in", kind: .local(local))
+    }
+
+    private func user(_ uid: UInt32, home: String = "/home/ann") -> UserAnswer {
+        .found(UserRecord(name: "ann", uid: uid, gid: 1000, home: home))
+    }
+
+    private func code<Value>(_ decision: AgentRules.Decision<Value>) -> UInt16? {
+        guard case .refused(let outcome) = decision else { return nil }
+        return outcome.reply.code
+    }
+
+    @Test func `a maildir without a path is the one in the home directory`() {
+        let expected = AgentRules.Plan(
+            method: .maildir(path: "~/Maildir", junk: .unused), knownBy: .system(user: "ann"))
+        #expect(AgentRules.plan(action(.maildir(path: nil, .unused)), for: "ann") == .allowed(expected))
+    }
+
+    @Test func `an action that only forwards has an agent for what the user's file says`() {
+        let plan = AgentRules.plan(action(.forwardOnly), for: "ann")
+        #expect(plan == .allowed(AgentRules.Plan(method: .forwarding, knownBy: .system(user: "ann"))))
+    }
+
+    @Test func `the user of the action is whom the agent becomes`() {
+        let plan = AgentRules.plan(action(.mbox, user: "vmail"), for: "ann")
+        #expect(plan == .allowed(AgentRules.Plan(method: .mbox, knownBy: .system(user: "vmail"))))
+    }
+
+    @Test func `a userbase knows the user instead of the system`() {
+        let plan = AgentRules.plan(action(.mbox, userbase: "people"), for: "ann")
+        #expect(plan == .allowed(AgentRules.Plan(method: .mbox, knownBy: .userbase(table: "people"))))
+    }
+
+    @Test(arguments: [
+        LocalAction.Method.command("x"), .expandOnly, .lmtp(destination: "a", .user),
+    ])
+    func `only mailboxes have agents`(method: LocalAction.Method) {
+        #expect(code(AgentRules.plan(action(method), for: "ann")) == 451)
+    }
+
+    @Test func `an action that is gone or relays keeps the mail waiting`() {
+        #expect(code(AgentRules.plan(nil, for: "ann")) == 451)
+        let relay = ActionDefinition(name: "out", kind: .relay(RelayAction()))
+        #expect(code(AgentRules.plan(relay, for: "ann")) == 451)
+    }
+
+    @Test(arguments: ["", ".", "..", "../ann", "a/b", "-rf", "a b", "a\nb", "a\0", String(repeating: "a", count: 256)])
+    func `what cannot be a part of a path is no user`(name: String) {
+        #expect(code(AgentRules.plan(action(.mbox), for: name)) == 550)
+    }
+
+    @Test(arguments: ["ann", "ann.b", "a_b-c", "büro", "ann@example.org"])
+    func `other names are`(name: String) { #expect(AgentRules.isName(name)) }
+
+    @Test func `nobody becomes root or a daemon`() {
+        #expect(code(rules.check(user(0), named: "root")) == 550)
+        #expect(code(rules.check(user(903), named: "_martletq")) == 550)
+        #expect(code(rules.check(user(905), named: "_martletd")) == 550)
+        let ann = UserRecord(name: "ann", uid: 1000, gid: 1000, home: "/home/ann")
+        #expect(rules.check(user(1000), named: "ann") == .allowed(ann))
+    }
+
+    @Test func `an unknown user is final, a silent database is not`() {
+        #expect(code(rules.check(.absent, named: "ann")) == 550)
+        #expect(code(rules.check(.temporaryFailure, named: "ann")) == 451)
+        #expect(code(rules.check(user(1000, home: ""), named: "ann")) == 451)
+    }
+
+    @Test func `the agent is told its duty in a fixed order`() {
+        let maildir = AgentRules.Plan(method: .maildir(path: "~/M", junk: .used), knownBy: .system(user: "ann"))
+        let mbox = AgentRules.Plan(method: .mbox, knownBy: .system(user: "ann"))
+        func arguments(_ plan: AgentRules.Plan) -> [String] {
+            AgentRules.arguments(
+                plan, user: "ann", home: "/home/ann", hostName: "mx.example.org", mailboxes: "/var/mail")
+        }
+        #expect(arguments(maildir) == ["maildir", "~/M", "ann", "/home/ann", "mx.example.org", "junk"])
+        let forwarding = AgentRules.Plan(method: .forwarding, knownBy: .system(user: "ann"))
+        #expect(arguments(forwarding) == ["command", "-", "ann", "/home/ann", "mx.example.org"])
+        #expect(arguments(mbox) == ["mbox", "/var/mail", "ann", "/home/ann", "mx.example.org"])
+    }
+}
+
+@Suite struct UserbaseTests {
+    private let ann = UserRecord(name: "ann", uid: 1000, gid: 100, home: "/srv/mail/ann")
+
+    @Test(arguments: [
+        "ann 1000:100:/srv/mail/ann\n", "ann:\t1000:100:/srv/mail/ann  \n", "# people\n\nann 1000:100:/srv/mail/ann",
+    ])
+    func `a line is a name and three parts`(text: String) {
+        let userbase = Userbase(file: Array(text.utf8))
+        #expect(userbase.user(named: "ann") == .found(ann))
+        #expect(userbase.user(named: "bob") == .absent)
+    }
+
+    @Test(arguments: ["", "1000", "1000:100", "x:100:/a", "1000:100:a", "-1:100:/a", "99999999999:1:/a"])
+    func `a value that is not complete names nobody`(value: String) {
+        #expect(Userbase([("ann", value)]).user(named: "ann") == .absent)
+    }
+
+    @Test func `every beginning of a file is read without harm`() {
+        let text = Array("# a\nann 1000:100:/srv/mail/ann\nbob: 1:2:/b\n\n x\n".utf8)
+        for count in 0...text.count { _ = Userbase(file: Array(text.prefix(count))) }
+    }
+}
