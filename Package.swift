@@ -58,6 +58,7 @@ let package = Package(
         .executable(name: "martlet-delivery", targets: ["Delivery"]),
         .executable(name: "martlet-keys", targets: ["Keys"]),
         .executable(name: "martletd", targets: ["Parent"]),
+        .executable(name: "martletctl", targets: ["Control"]),
         .executable(name: "martlet-mailbox", targets: ["Mailbox"]),
         .executable(name: "martlet-account", targets: ["Account"]),
     ],
@@ -96,6 +97,7 @@ let package = Package(
         program("Parent", ["Configuration", "Host"]),
 
         // What people run, and what runs for them.
+        program("Control", in: "Tools", ["SMTP", "Message", "Host"]),
         program("Mailbox", in: "Tools", ["CPosix", "Routing"]),
         program("Account", in: "Tools", ["Host"]),
 
@@ -103,13 +105,20 @@ let package = Package(
         .executableTarget(
             name: "profile-probe", dependencies: ["Launch", "Posix", "IPC", "CSeccomp"],
             path: "Tests/Support/ProfileProbe", swiftSettings: common),
+        tests("Bytes", ["Bytes"]),
+        tests("Mail", ["Bytes", "Mail"]),
         tests("SMTP", ["SMTP", "Bytes", "Mail"], resources: ["Transcripts"]),
         tests("Message", ["Message", "Bytes", "Mail"]),
         tests("DNS", ["DNS", "Bytes", "Mail"]),
         tests("Configuration", ["Configuration", "Bytes", "Mail"], resources: ["Samples"]),
         tests("Routing", ["Routing", "Configuration", "Bytes", "Mail"]),
         tests("Schedule", ["Schedule", "Mail"]),
+        tests("IPC", ["IPC", "Bytes", "Mail"]),
         tests("Launch", ["Launch", "Posix", "IPC", "CPosix", "CSeccomp", "profile-probe"]),
+        tests("Reactor", ["Reactor", "Posix"]),
+        tests("Channel", ["Channel", "IPC", "Posix", "Reactor"]),
         tests("Spool", ["Spool", "Posix", "CPosix", "Mail", "Bytes"]),
+        tests("Parent", ["Parent", "Account", "IPC", "Mail", "Configuration", "Launch", "Posix"]),
+        tests("Architecture", []),
     ]
 )

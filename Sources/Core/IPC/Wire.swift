@@ -123,7 +123,7 @@ extension Array: WireValue where Element: WireValue {
             return
         }
         var elements: [Element] = []
-        elements.reserveCapacity(Swift.min(count, 1024))
+        elements.reserveCapacity(Swift.min(count, 64))
         for _ in 0..<count { elements.append(try reader.value()) }
         self = elements
     }

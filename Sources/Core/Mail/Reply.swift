@@ -11,8 +11,9 @@ public struct Reply: Hashable, Sendable, CustomStringConvertible {
     public let enhancedStatus: EnhancedStatus?
     public let lines: [String]
 
-    // RFC 5321 section 4.5.3.1.5 has 512 with code, separator and line end; what is longer is cut.
-    public static let longestLine = 500
+    /// Of a line's text, the enhanced status and its blank included; what is longer is cut.
+    // RFC 5321 section 4.5.3.1.5 has 512, with code and separator (4) and line end (2).
+    public static let longestLine = 506
 
     public init(_ code: UInt16, _ enhancedStatus: EnhancedStatus? = nil, _ text: String) {
         self.init(code, enhancedStatus, lines: [text])
@@ -21,7 +22,8 @@ public struct Reply: Hashable, Sendable, CustomStringConvertible {
     public init(_ code: UInt16, _ enhancedStatus: EnhancedStatus? = nil, lines: [String]) {
         self.code = code
         self.enhancedStatus = enhancedStatus
-        self.lines = lines.isEmpty ? [""] : lines.map(Self.printable)
+        let room = max(0, Self.longestLine - (enhancedStatus.map { "\($0) ".utf8.count } ?? 0))
+        self.lines = lines.isEmpty ? [""] : lines.map { Self.printable($0, room) }
     }
 
     public var isPositive: Bool { code / 100 == 2 }
@@ -47,8 +49,8 @@ public struct Reply: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    private static func printable(_ text: String) -> String {
-        let clipped = text.utf8.prefix(longestLine)
+    private static func printable(_ text: String, _ room: Int) -> String {
+        let clipped = text.utf8.prefix(room)
         if clipped.count == text.utf8.count, clipped.allSatisfy(\.isPrintable) { return text }
         return String(decoding: clipped.map { $0.isPrintable ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
     }

@@ -8,7 +8,7 @@ import Posix
 import Reactor
 
 /// Holds the private keys and signs with them; a Listener that was taken over can use a key, but not carry it off.
-final class KeysProcess {
+final class KeysProcess: DaemonProcess {
     private static let largestFile = 64 * 1024
 
     private let child: Child

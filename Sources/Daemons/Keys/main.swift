@@ -4,5 +4,5 @@ import Channel
 import IPC
 
 Child.run(as: [.keys]) { child in
-    try KeysProcess(child).begin()
+    KeysProcess(child)
 }

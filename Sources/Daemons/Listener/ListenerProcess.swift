@@ -11,7 +11,7 @@ import Reactor
 import SMTP
 
 /// One worker of the front door: takes clients, lets their sessions speak, and hands what they bring to Lookup and Queue.
-final class ListenerProcess {
+final class ListenerProcess: DaemonProcess {
     // Descriptors that are not for clients: edges, sockets, the log, what the libraries hold.
     private static let reservedDescriptors = 64
     // Connections of one local user at a time; more would starve the others of this host.

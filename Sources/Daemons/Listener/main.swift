@@ -4,5 +4,5 @@ import Channel
 import IPC
 
 Child.run(as: [.listener]) { child in
-    try ListenerProcess(child).begin()
+    ListenerProcess(child)
 }

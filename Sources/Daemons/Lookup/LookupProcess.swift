@@ -10,7 +10,7 @@ import Reactor
 import Routing
 
 /// The one who decides: expands every recipient by the rules, and stores the envelopes with Queue.
-final class LookupProcess {
+final class LookupProcess: DaemonProcess {
     // A Listener asks for one recipient of each session at a time.
     private static let mostExpansions = 20_000
     // An expansion that waits for an account helper may still come to its end.

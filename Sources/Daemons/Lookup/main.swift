@@ -4,5 +4,5 @@ import Channel
 import IPC
 
 Child.run(as: [.lookup]) { child in
-    try LookupProcess(child).begin()
+    try LookupProcess(child)
 }

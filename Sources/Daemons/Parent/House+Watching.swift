@@ -65,7 +65,10 @@ extension House {
         let reason = member.reason ?? (status.isSuccess ? nil : member.errors.last)
         let detail = reason.map { ": \($0)" } ?? ""
         if case .starting = phase { return fail("\(place.name): \(reason ?? "exited before it was ready: \(status)")") }
-        if case .stopping = phase { return drainAdvanced() }
+        if case .stopping = phase {
+            if !status.isSuccess { log.warning("lost child: \(place.name) exited abnormally (\(status))\(detail)") }
+            return drainAdvanced()
+        }
         if place.standing == .leaving {
             places.removeAll { $0 === place }
             return reloadAdvanced()

@@ -10,7 +10,7 @@ import Schedule
 import Spool
 
 /// Keeps what was accepted until it is delivered or its sender knows: the spool on disk, the schedule in memory.
-final class QueueProcess {
+final class QueueProcess: DaemonProcess {
     let child: Child
     let log: Log
     let spool: DiskSpool

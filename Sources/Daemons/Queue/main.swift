@@ -7,6 +7,6 @@ import IPC
 let spoolOpening = SpoolOpening()
 Child.run(
     as: [.queue], startThreads: { child in spoolOpening.open(for: child) },
-    begin: { child in
-        try QueueProcess(child, spoolOpening.result()).begin()
+    make: { child in
+        try QueueProcess(child, spoolOpening.result())
     })

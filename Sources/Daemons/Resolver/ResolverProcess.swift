@@ -8,7 +8,7 @@ import Posix
 import Reactor
 
 /// The one who asks the DNS, and does nothing else with the network.
-final class ResolverProcess {
+final class ResolverProcess: DaemonProcess {
     // Requests that wait, those included that wait for the answer to another's question.
     private static let mostRequests = 20_000
 
@@ -22,7 +22,7 @@ final class ResolverProcess {
 
     private var peers: [PeerGrant: Peer<ToResolver, FromResolver>] = [:]
     private var routes = RouteCache()
-    private var pending: [RouteCache.Key: [UnsafeContinuation<RouteAnswer, Never>]] = [:]
+    private var searches: [RouteCache.Key: RouteSearch] = [:]
     private var running = 0
     private var desk: ControlDesk?
 
@@ -61,6 +61,7 @@ final class ResolverProcess {
             }
         }
         routes.removeAll()
+        searches.removeAll()
         finder = NameFinder(hosts: hosts, desk: context)
     }
 
@@ -107,13 +108,18 @@ final class ResolverProcess {
             counters.add("resolver.route.cached")
             return known
         }
-        if pending[key] != nil {
-            return await withUnsafeContinuation { pending[key]?.append($0) }
+        if let search = searches[key] {
+            return await withUnsafeContinuation { search.waiting.append($0) }
         }
-        pending[key] = []
+        let search = RouteSearch()
+        searches[key] = search
         let answer = await finder.route(key.domain, isHost: key.isHost)
-        routes.keep(answer, for: key, at: Loop.milliseconds)
-        for continuation in pending.removeValue(forKey: key) ?? [] { continuation.resume(returning: answer) }
+        // Unless the servers or the hosts file have changed meanwhile: then it is the past's answer.
+        if searches[key] === search {
+            searches[key] = nil
+            routes.keep(answer, for: key, at: Loop.milliseconds)
+        }
+        for continuation in search.waiting { continuation.resume(returning: answer) }
         return answer
     }
 
@@ -140,4 +146,9 @@ final class ResolverProcess {
             return [.failed("not held by the resolver")]
         }
     }
+}
+
+/// A route that is being found, and those who asked for the same meanwhile.
+private final class RouteSearch {
+    var waiting: [UnsafeContinuation<RouteAnswer, Never>] = []
 }

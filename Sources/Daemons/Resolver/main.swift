@@ -4,5 +4,5 @@ import Channel
 import IPC
 
 Child.run(as: [.resolver]) { child in
-    try ResolverProcess(child).begin()
+    try ResolverProcess(child)
 }

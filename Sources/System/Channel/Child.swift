@@ -6,6 +6,12 @@ import Launch
 public import Posix
 import Reactor
 
+/// What a child does once it is confined.
+public protocol DaemonProcess: AnyObject {
+    /// Takes its grants, sets what is to happen on events, and calls `Child.ready`.
+    func begin() async throws
+}
+
 /// One end of an edge as Parent handed it out.
 public struct PeerGrant: Hashable, Sendable {
     public let role: Role
@@ -34,12 +40,14 @@ public final class Child {
     public var fileArrived: (ParentToChild.FilePurpose, String, consuming FileDescriptor) -> Void = { _, _, _ in }
     public var drained: (_ seconds: UInt32) -> Void = { _ in Loop.stop() }
     private var isReady = false
+    // The loop holds the child, and the child what it is for.
+    private var process: (any DaemonProcess)?
 
-    /// Runs a daemon: `begin` is called inside the sandbox with everything that Parent gave, and calls `ready`.
+    /// Runs a daemon: it is made and begins inside the sandbox, with everything that Parent gave.
     /// `startThreads` runs just before the door closes behind which no thread can be started any more.
     public nonisolated static func run(
         as roles: Set<Role>, startThreads: @escaping @MainActor (Child) -> Void = { _ in },
-        begin: @escaping @MainActor (Child) async throws -> Void
+        make: @escaping @MainActor (Child) throws -> any DaemonProcess
     ) -> Never {
         Loop.run {
             // Parent names the role as the only argument; a person who starts this by hand is told so.
@@ -53,7 +61,9 @@ public final class Child {
             do {
                 SystemClock.prepare()
                 try child.enterSandbox(startThreads)
-                try await begin(child)
+                let process = try make(child)
+                child.process = process
+                try await process.begin()
             } catch {
                 child.leave(because: "\(error)")
             }

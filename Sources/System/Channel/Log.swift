@@ -46,15 +46,7 @@ public final class Log {
     public func debug(_ text: @autoclosure () -> String) { if isVerbose { write(.debug, "debug: " + text()) } }
 
     private func write(_ level: Level, _ text: String) {
-        var line: [UInt8] = []
-        if isStream {
-            if isVerbose { line.append("\(name): ") }
-        } else {
-            line.append("<\(Self.facility | level.rawValue)>\(ident)[\(getpid())]: ")
-        }
-        // A line is a line, whatever was put into it.
-        line += text.utf8.map { $0 >= 0x20 ? $0 : UInt8(ascii: "?") }
-        if isStream { line.append(.lineFeed) }
+        let line = line(level, text)
         guard waiting + line.count <= Self.mostWaiting else {
             dropped += 1
             return
@@ -66,13 +58,26 @@ public final class Log {
         Loop.atEndOfTurn { [weak self] in self?.flush() }
     }
 
+    private func line(_ level: Level, _ text: String) -> [UInt8] {
+        var line: [UInt8] = []
+        if isStream {
+            if isVerbose { line.append("\(name): ") }
+        } else {
+            line.append("<\(Self.facility | level.rawValue)>\(ident)[\(getpid())]: ")
+        }
+        // A line is a line, whatever was put into it.
+        line += text.utf8.map { $0 >= 0x20 && $0 != 0x7F ? $0 : UInt8(ascii: "?") }
+        if isStream { line.append(.lineFeed) }
+        return line
+    }
+
     /// Hands over what has gathered; the log never keeps the process waiting longer than the kernel needs.
     public func flush() {
         isPlanned = false
         if dropped > 0 {
             let count = dropped
             dropped = 0
-            lines.append(Array("\(count) lines of the log were lost\n".utf8))
+            lines.append(line(.warning, "warn: \(count) lines of the log were lost"))
         }
         if isStream {
             let all = Array(lines.joined())

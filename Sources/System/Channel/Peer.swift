@@ -65,7 +65,9 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
 
     private var input: [UInt8] = []
     private var inputEnd = 0
-    private var descriptors: [Int32] = []
+    private var descriptors: [Received] = []
+    /// Where in the stream the next frame begins.
+    private var position: UInt64 = 0
     private var isGreeted = false
 
     private var output: [UInt8] = []
@@ -81,6 +83,12 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
     private struct Attachment {
         let offset: Int
         let number: Int32
+    }
+
+    /// A descriptor that came with bytes before `end` of the stream, hence with a frame that begins before it.
+    private struct Received {
+        let number: Int32
+        let end: UInt64
     }
 
     // The descriptor, -1 for none, is owned by whoever takes the answer.
@@ -119,6 +127,8 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         Frame.append(greeting, correlation: 0, to: &output)
         planFlush()
     }
+
+    isolated deinit { release() }
 
     public var isOpen: Bool { descriptor != nil }
     public var unsent: Int { output.count - outputStart }
@@ -233,6 +243,7 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
                     attachments.removeFirst()
                 }
                 outputStart += sent
+                dropSent()
             } catch {
                 finish(.ended)
                 return
@@ -242,6 +253,14 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         outputStart = 0
         writeWatch?.disable()
         drained?()
+    }
+
+    // A peer that is always a little behind must not make the sent part grow for ever.
+    private func dropSent() {
+        guard outputStart >= Self.readSize * 4, outputStart >= unsent else { return }
+        output.removeFirst(outputStart)
+        attachments = attachments.map { Attachment(offset: $0.offset - outputStart, number: $0.number) }
+        outputStart = 0
     }
 
     private func send(on number: Int32, _ range: Range<Int>, passing passed: Int32) throws(SystemError) -> Int {
@@ -272,10 +291,11 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
             case .success(nil):
                 return
             case .success(let receipt?):
-                descriptors += receipt.descriptors
+                inputEnd += receipt.count
+                let end = position + UInt64(inputEnd)
+                descriptors += receipt.descriptors.map { Received(number: $0, end: end) }
                 if receipt.count == 0 { return finish(.ended) }
                 if descriptors.count > Self.mostWaitingDescriptors { return finish(.violated("too many descriptors")) }
-                inputEnd += receipt.count
                 taken += receipt.count
                 do {
                     try takeFrames()
@@ -292,8 +312,12 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         // The handler may close this edge, or read on it again by way of a nested call: neither may see half a frame.
         while isOpen, inputEnd - offset >= Frame.headerLength {
             guard let header = try Frame.header(in: input, at: offset, end: inputEnd) else { break }
+            let length = header.payload.upperBound - offset
             offset = header.payload.upperBound
+            position += UInt64(length)
             try take(header)
+            // Nothing that follows can declare a descriptor that came before it.
+            if isOpen, let left = descriptors.first, left.end <= position { throw .descriptorUnexpected }
         }
         guard isOpen else { return }
         let rest = inputEnd - offset
@@ -318,7 +342,7 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         var passed: Int32?
         if message.carriesDescriptor {
             guard !descriptors.isEmpty else { throw .descriptorMissing }
-            passed = descriptors.removeFirst()
+            passed = descriptors.removeFirst().number
         }
         if header.correlation & Frame.replyBit != 0 {
             let number = header.correlation & ~Frame.replyBit
@@ -383,7 +407,7 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         readWatch = nil
         writeWatch = nil
         descriptor = nil
-        for number in descriptors { _ = FileDescriptor(owning: number) }
+        for received in descriptors { _ = FileDescriptor(owning: received.number) }
         for attachment in attachments { _ = FileDescriptor(owning: attachment.number) }
         descriptors = []
         attachments = []

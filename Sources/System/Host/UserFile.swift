@@ -83,7 +83,7 @@ public enum UserFile {
         guard let path = resolved(home) else {
             // Users of the system often have no home, and mail all the same.
             if errno == ENOENT { return refuse(.absent) }
-            if errno == EACCES { return refuse(uid == geteuid() ? .insecure("home may not be entered") : .absent) }
+            if errno == EACCES { return refuse(.insecure("home may not be entered")) }
             return refuse(.temporaryFailure("\(SystemError("realpath"))"))
         }
         var number: Int32
@@ -91,7 +91,9 @@ public enum UserFile {
             number = try FileDescriptor.open("/", O_RDONLY | O_DIRECTORY).release()
             for part in path.split(separator: "/") {
                 let above = FileDescriptor(owning: number)
-                guard isPassable(try above.facts(), uid) else { return refuse(.insecure("a directory above is unsafe")) }
+                guard isPassable(try above.facts(), uid) else {
+                    return refuse(.insecure("a directory above is unsafe"))
+                }
                 number = try FileDescriptor.open(
                     String(part), pathOnly | O_DIRECTORY | O_NOFOLLOW, in: above.number
                 ).release()

@@ -32,6 +32,11 @@ public final class Acceptor {
         watch?.enable()
     }
 
+    isolated deinit {
+        // An event must be gone before its descriptor is.
+        watch = nil
+    }
+
     public func pause() {
         isPaused = true
         watch?.disable()
@@ -48,8 +53,9 @@ public final class Acceptor {
                 guard let client = try descriptor.accept() else { return }
                 hand(client)
             } catch {
-                guard error.code == EMFILE || error.code == ENFILE else { return }
-                shed()
+                if error.code == EMFILE || error.code == ENFILE { shed() }
+                // Out of memory, say: the client still waits, and the event would come again at once.
+                breathe()
                 return
             }
         }
@@ -60,7 +66,7 @@ public final class Acceptor {
         accepted(client.takeDescriptor(), peer)
     }
 
-    // The spare makes room for one client, which hears why it cannot stay; then there is a breath for others to leave.
+    // The spare makes room for one client, which hears why it cannot stay.
     private func shed() {
         spare = nil
         if let client = try? descriptor.accept() {
@@ -69,6 +75,10 @@ public final class Acceptor {
             exhausted(nil)
         }
         refillSpare()
+    }
+
+    // A while for others to leave.
+    private func breathe() {
         watch?.disable()
         pauseTimer.start(afterMilliseconds: Self.pauseMilliseconds) { [weak self] in
             guard let self, !isPaused else { return }

@@ -35,6 +35,8 @@ public final class Connection {
     private var output: [UInt8] = []
     private var outputStart = 0
     private var isFlushPlanned = false
+    /// The waiting writer goes on at so many unsent bytes.
+    private var writerMark = 0
     /// A short read has drained the socket: the next read is not worth a system call before the event fires.
     private var isDrained = true
     private var failure: ConnectionError?
@@ -44,6 +46,12 @@ public final class Connection {
         self.descriptor = consume descriptor
         readWatch = Watch(number, for: .reading) { [unowned self] in readable(isTimeout: $0) }
         writeWatch = Watch(number, for: .writing) { [unowned self] in writable(isTimeout: $0) }
+    }
+
+    isolated deinit {
+        // An event must be gone before its descriptor is.
+        readWatch = nil
+        writeWatch = nil
     }
 
     public var isOpen: Bool { descriptor != nil }
@@ -108,6 +116,8 @@ public final class Connection {
         guard descriptor != nil else { throw .closed }
         makeRoom()
         let start = inputEnd
+        // Reading into no room would look like the end.
+        guard start < input.count else { throw .failed(SystemError("read", ENOBUFS)) }
         var room = 0
         let number = self.number
         let count = input.withUnsafeMutableBytes { buffer in
@@ -170,15 +180,20 @@ public final class Connection {
     /// Waits until little enough is unsent to go on writing.
     public func room(timeoutMilliseconds: UInt64) async throws(ConnectionError) {
         guard unsent > Self.highWater else { return }
-        try await drain(timeoutMilliseconds: timeoutMilliseconds)
+        try await wait(until: Self.highWater / 2, timeoutMilliseconds)
     }
 
     /// Waits until everything was handed to the system.
     public func drain(timeoutMilliseconds: UInt64) async throws(ConnectionError) {
+        try await wait(until: 0, timeoutMilliseconds)
+    }
+
+    private func wait(until mark: Int, _ timeoutMilliseconds: UInt64) async throws(ConnectionError) {
         flush()
         guard isOpen else { throw failure ?? .closed }
-        guard unsent > 0 else { return }
+        guard unsent > mark else { return }
         precondition(writer == nil, "two writers of one connection")
+        writerMark = mark
         let error = await withUnsafeContinuation { continuation in
             writer = continuation
             writeWatch?.enable(timeoutMilliseconds: timeoutMilliseconds)
@@ -201,13 +216,24 @@ public final class Connection {
             }
             if count < 0 {
                 if errno == EAGAIN || errno == EWOULDBLOCK {
-                    if writeWatch?.isEnabled == false { writeWatch?.enable() }
+                    if writer != nil, unsent <= writerMark {
+                        // What is left has no writer whose time could pass.
+                        writeWatch?.enable()
+                        resumeWriter(nil)
+                    } else if writeWatch?.isEnabled == false {
+                        writeWatch?.enable()
+                    }
                     return
                 }
                 fail(.failed(SystemError("send")))
                 return
             }
             outputStart += count
+            if outputStart >= Self.highWater, outputStart >= unsent {
+                // A reader that is always a little behind must not make the sent part grow for ever.
+                output.removeFirst(outputStart)
+                outputStart = 0
+            }
         }
         output.removeAll(keepingCapacity: output.capacity <= 4096)
         outputStart = 0
@@ -240,6 +266,11 @@ public final class Connection {
     }
 
     // MARK: The end
+
+    /// Tells the other side that nothing more will come; it may still send. Call when all was drained.
+    public func endOutput() {
+        if let number = descriptor?.number { shutdown(number, Int32(SHUT_WR)) }
+    }
 
     private func fail(_ reason: ConnectionError) {
         failure = reason

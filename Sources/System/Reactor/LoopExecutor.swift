@@ -63,6 +63,7 @@ nonisolated final class LoopExecutor: MainExecutor, TaskExecutor, SchedulingExec
             if result < 0 || (result == 1 && isIdle) { break }
             turn()
         }
+        runEndOfTurn()
     }
 
     func stop() { isStopped = true }
@@ -76,13 +77,17 @@ nonisolated final class LoopExecutor: MainExecutor, TaskExecutor, SchedulingExec
             for job in running { job.runSynchronously(isolatedTo: serial, taskExecutor: task) }
             running.removeAll(keepingCapacity: true)
             rounds += 1
-            if ready.isEmpty, !endOfTurn.isEmpty {
-                let work = endOfTurn
-                endOfTurn.removeAll(keepingCapacity: true)
-                MainActor.assumeIsolated { for item in work { item() } }
-            }
+            if ready.isEmpty { runEndOfTurn() }
             // Work at the end of a turn may plan more of its kind, which no event would bring back.
         } while !(ready.isEmpty && endOfTurn.isEmpty) && rounds < Self.roundsPerTurn && !isStopped
+    }
+
+    // What has gathered is still written when the loop was told to stop.
+    private func runEndOfTurn() {
+        guard !endOfTurn.isEmpty else { return }
+        let work = endOfTurn
+        endOfTurn.removeAll(keepingCapacity: true)
+        MainActor.assumeIsolated { for item in work { item() } }
     }
 
     private final class WaitingJob {

@@ -13,6 +13,7 @@ public final class Watch {
     private var event: OpaquePointer?
     private let action: (Bool) -> Void
     public private(set) var isEnabled = false
+    private var hasTimeout = false
 
     /// `action` is told whether the time given to `enable` has passed instead.
     public init(_ descriptor: Int32, for interest: Interest, _ action: @escaping (_ isTimeout: Bool) -> Void) {
@@ -37,14 +38,19 @@ public final class Watch {
         if let timeoutMilliseconds {
             var time = timeval(milliseconds: timeoutMilliseconds)
             event_add(event, &time)
+            hasTimeout = true
         } else {
+            // Adding without a time would leave the old one running.
+            if hasTimeout, let event { event_remove_timer(event) }
             event_add(event, nil)
+            hasTimeout = false
         }
     }
 
     public func disable() {
         guard isEnabled else { return }
         isEnabled = false
+        hasTimeout = false
         event_del(event)
     }
 }

@@ -11,7 +11,7 @@ extension Journal {
         syncBodies()
         var next = 0
         while next < pending.count || !doubtful.isEmpty {
-            // The debt of a void record alone is no reason to insist: it goes before the next record that can be written.
+            // A void record that is owed is no reason to insist: it goes before the next record that can be written.
             if next == pending.count {
                 if makeRoom(for: nil) == nil { _ = writeBatch(next..<next) }
                 break

@@ -8,7 +8,7 @@ import Posix
 import Reactor
 
 /// Delivers to mailboxes: sorts by action and user, and feeds an agent of each user, who alone touches the mailbox.
-final class LocalProcess {
+final class LocalProcess: DaemonProcess {
     // More agents than this are processes that mostly sleep.
     private static let mostAgents = 200
 

@@ -1,8 +1,171 @@
 // SPDX-License-Identifier: ISC
 
 import Channel
+import Configuration
+import IPC
+import Mail
+import Posix
+import Reactor
 
-final class RelayProcess {
-    init(_ child: Child) {}
-    func begin() throws {}
+/// Delivers to other hosts: sorts by action and domain, and keeps the connections of each route.
+final class RelayProcess: DaemonProcess {
+    // Descriptors that are not for connections: edges, the log, bodies of messages.
+    private static let reservedDescriptors = 128
+
+    let child: Child
+    let queue: QueueLink
+    let counters = Counters()
+    let serverName: Domain
+    let tables = PeerSlot<LookupToRelay, RelayToLookup>()
+    let lookup: RouteLookup
+    var penalties = Penalties()
+    private let configuration: ServerConfiguration
+    private var routes: [RouteKey: RelayRoute] = [:]
+    private var connections: [IPAddress: Int] = [:]
+    private var desk: ControlDesk?
+
+    init(_ child: Child) {
+        self.child = child
+        queue = QueueLink(child)
+        let text = Array(child.assignment.configuration.utf8)
+        let parsed = ServerConfiguration.parse(text, named: "relay", options: ParseOptions(.partial))
+        guard let configuration = parsed.configuration else {
+            child.leave(because: "configuration: \(parsed.errors.first.map { "\($0)" } ?? "unreadable")")
+        }
+        guard let name = Domain(child.assignment.serverName) else {
+            child.leave(because: "server name is no domain: \(child.assignment.serverName)")
+        }
+        self.configuration = configuration
+        serverName = name
+        lookup = RouteLookup(
+            configuration, ownName: name, ownAddresses: Set(child.assignment.localAddresses.compactMap { IPAddress($0) }))
+    }
+
+    func begin() throws {
+        queue.wanted = { [unowned self] request, content in take(request, content) }
+        child.peerArrived = { [unowned self] grant, descriptor in join(grant, descriptor) }
+        child.drained = { [unowned self] seconds in
+            queue.drain(seconds)
+            for route in routes.values { route.wakeIdle() }
+        }
+        for (socket, held) in child.grants.sockets {
+            guard let descriptor = held.take() else { continue }
+            switch socket {
+            case .control: desk = ControlDesk(descriptor, role: .relay) { [unowned self] in answer($0) }
+            case .listen, .submission: break
+            }
+        }
+        child.ready()
+    }
+
+    private func join(_ grant: PeerGrant, _ descriptor: consuming FileDescriptor) {
+        switch grant.role {
+        case .queue:
+            queue.join(grant, descriptor)
+        case .resolver:
+            lookup.resolver.set(
+                child.edge(
+                    grant, descriptor, handle: { _, _, _ in },
+                    ended: { [weak self] in self?.lookup.resolver.clear() }))
+        case .lookup:
+            tables.set(
+                child.edge(
+                    grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.tables.clear() }))
+        case .parent, .listener, .relay, .local, .keys, .account, .mailbox, .control:
+            break
+        }
+    }
+
+    // MARK: Work
+
+    private func take(_ request: DeliveryRequest, _ content: Content) {
+        struct Group: Hashable {
+            let key: RouteKey
+            let sender: ReversePath
+        }
+        var groups: [Group: [RecipientWork]] = [:]
+        for work in request.recipients {
+            guard case .relay(let name) = work.dispatch, case .relay(let action)? = configuration.action(named: name)?.kind
+            else {
+                // The envelope is older than the configuration; an administrator can bring the action back.
+                decide(work, .deferred(Reply(451, EnhancedStatus(4, 3, 5), "No relay action of that name")), session: nil)
+                continue
+            }
+            counters.add("mta.envelope")
+            let group = Group(key: Self.key(name, action, work.destination), sender: work.sender)
+            groups[group, default: []].append(work)
+        }
+        for (group, recipients) in groups {
+            counters.add("mta.task")
+            let task = RelayTask(request.message, request.request, sender: group.sender, recipients, content)
+            route(group.key)?.add(task)
+        }
+    }
+
+    private static func key(_ name: String, _ action: RelayAction, _ destination: Mail.Mailbox) -> RouteKey {
+        switch action.destination {
+        case .mailExchangers, .backup, .domain: RouteKey(action: name, domain: destination.domain.canonical)
+        case .host: RouteKey(action: name, domain: "")
+        }
+    }
+
+    private func route(_ key: RouteKey) -> RelayRoute? {
+        if let route = routes[key] { return route }
+        guard case .relay(let action)? = configuration.action(named: key.action)?.kind else { return nil }
+        let limits = configuration.relayLimits(forDomain: key.domain)
+        let route = RelayRoute(key, action, limits, self)
+        routes[key] = route
+        counters.set("mta.relay", Int64(routes.count))
+        return route
+    }
+
+    func forget(_ key: RouteKey) {
+        routes[key] = nil
+        counters.set("mta.relay", Int64(routes.count))
+    }
+
+    func decide(
+        _ work: RecipientWork, _ outcome: DeliveryOutcome, session: SessionID?, source: String = "-",
+        relay: String = "-"
+    ) {
+        guard queue.decide(work.id, outcome) else { return }
+        let id = session ?? SessionID(Randomness.integer())
+        child.log.info(
+            DeliveryLine.relay(id, work, source: source, relay: relay, outcome, now: SystemClock.now()))
+    }
+
+    // MARK: Limits
+
+    var mayConnect: Bool {
+        Int(counters["mta.session"]) < max(8, Int(child.assignment.descriptorLimit) - Self.reservedDescriptors)
+    }
+
+    /// Counts a connection to that host; false when it has as many as it may have.
+    func enter(_ address: IPAddress, limit: Int) -> Bool {
+        guard connections[address, default: 0] < max(1, limit) else { return false }
+        connections[address, default: 0] += 1
+        return true
+    }
+
+    func leave(_ address: IPAddress) {
+        connections[address, default: 1] -= 1
+        if connections[address] == 0 { connections[address] = nil }
+    }
+
+    // MARK: Orders
+
+    private func answer(_ request: ControlRequest) -> [ControlAnswer] {
+        switch request {
+        case .showStatistics:
+            counters.set("mta.host", Int64(connections.count))
+            counters.set("mta.task.running", Int64(queue.ledger.begunCount))
+            return counters.answers
+        case .verbose(let isVerbose):
+            child.log.isVerbose = isVerbose
+            return [.done(count: 0)]
+        case .showStatus, .showQueue, .showEnvelope, .showMessage, .schedule, .remove, .suspend, .unsuspend, .hold,
+            .release, .pause, .resume, .stop, .reload:
+            return [.failed("not held by relay delivery")]
+        }
+    }
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: ISC
+
+import Configuration
+import Mail
+
+/// One address to connect to.
+nonisolated struct Endpoint: Hashable, Sendable {
+    let scheme: RelayURL.Scheme
+    let name: Domain
+    let address: IPAddress
+    let port: UInt16
+
+    /// As the log writes it, for example `smtp://192.0.2.1:25`.
+    var description: String { "\(scheme.rawValue)://\(address.hostText):\(port)" }
+
+    /// As a delivery's line names it: `192.0.2.1 (mx.example.org)`.
+    var relayName: String { "\(address.hostText) (\(name))" }
+}
+
+nonisolated extension RelayURL.Scheme {
+    var usualPort: UInt16 {
+        switch self {
+        case .smtp, .smtpTLS, .smtpPlain: 25
+        case .smtps: 465
+        // RFC 2033 section 5 forbids 25; 24 is for private mail systems.
+        case .lmtp: 24
+        }
+    }
+}
+
+/// What a route came to.
+nonisolated enum RouteResult: Hashable, Sendable {
+    /// Best first, never empty.
+    case endpoints([Endpoint])
+    /// What to tell about every message that waits for it.
+    case outcome(DeliveryOutcome)
+}

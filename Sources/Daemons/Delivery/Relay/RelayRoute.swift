@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import Configuration
+import IPC
+import Mail
+import Reactor
+
+/// The messages of one route and the connections that take them.
+///
+/// The first connection goes alone; when it stands, as many follow as there are messages that wait, up to the limit. A
+/// session that has delivered takes the next message.
+final class RelayRoute {
+    // What the reference waits at a limit.
+    private static let retryMilliseconds: UInt64 = 5_000
+
+    let key: RouteKey
+    let action: RelayAction
+    let limits: RelayLimits
+    unowned let process: RelayProcess
+    private var tasks: [RelayTask] = []
+    private var start = 0
+    private var sessions: [ObjectIdentifier: RelaySession] = [:]
+    private var connecting = 0
+    private var idle: [RelaySession] = []
+    private var isProven = false
+    private var turn = 0
+    private let retryTimer = Timer()
+
+    init(_ key: RouteKey, _ action: RelayAction, _ limits: RelayLimits, _ process: RelayProcess) {
+        self.key = key
+        self.action = action
+        self.limits = limits
+        self.process = process
+    }
+
+    private var waiting: Int { tasks.count - start }
+    var isUnused: Bool { waiting == 0 && sessions.isEmpty }
+
+    private var connectionLimit: Int {
+        max(1, min(limits.connectionsPerHost, limits.connectionsPerRelay, limits.connectionsPerDomain))
+    }
+
+    func add(_ task: RelayTask) {
+        tasks.append(task)
+        pump()
+    }
+
+    /// Gives a message back that a session could not even begin.
+    func giveBack(_ task: RelayTask) {
+        task.isSecondAttempt = true
+        tasks.append(task)
+    }
+
+    /// The next message, of its recipients those that are still wanted; all of them have begun then.
+    func take() -> RelayTask? {
+        while start < tasks.count {
+            let task = tasks[start]
+            start += 1
+            if start == tasks.count {
+                tasks.removeAll(keepingCapacity: true)
+                start = 0
+            } else if start >= 1024, start * 2 > tasks.count {
+                tasks.removeFirst(start)
+                start = 0
+            }
+            if !task.isSecondAttempt { task.recipients.removeAll { !process.queue.begin($0.id) } }
+            if !task.recipients.isEmpty { return task }
+        }
+        return nil
+    }
+
+    func pump() {
+        var wanted = waiting
+        while wanted > 0, let session = idle.popLast() {
+            session.wake()
+            wanted -= 1
+        }
+        guard !process.queue.isDraining else { return }
+        while connecting < wanted, sessions.count < connectionLimit, isProven || sessions.isEmpty {
+            guard process.mayConnect else { return retryLater() }
+            open()
+        }
+    }
+
+    private func open() {
+        let session = RelaySession(self, turn: turn)
+        turn += 1
+        sessions[ObjectIdentifier(session)] = session
+        connecting += 1
+        process.counters.add("mta.session")
+        Task { [self] in
+            await session.run()
+            process.counters.add("mta.session", -1)
+            if !session.isEstablished { connecting -= 1 }
+            sessions[ObjectIdentifier(session)] = nil
+            if sessions.isEmpty { isProven = false }
+            pump()
+            if isUnused { process.forget(key) }
+        }
+    }
+
+    /// The session has been greeted: the route leads somewhere.
+    func established() {
+        connecting -= 1
+        isProven = true
+        pump()
+    }
+
+    /// Puts a session on hold until `wake`, which a new message causes.
+    func park(_ session: RelaySession) { idle.append(session) }
+    func unpark(_ session: RelaySession) { idle.removeAll { $0 === session } }
+
+    func wakeIdle() {
+        let sessions = idle
+        idle = []
+        for session in sessions { session.wake() }
+    }
+
+    /// All hosts are at their limits; later there may be room.
+    func limited() { if sessions.count <= 1 { retryLater() } }
+
+    private func retryLater() {
+        guard !retryTimer.isRunning else { return }
+        retryTimer.start(afterMilliseconds: Self.retryMilliseconds) { [weak self] in self?.pump() }
+    }
+
+    /// No host took the connection. Where others stand, the messages wait for them.
+    func unreachable(_ outcome: DeliveryOutcome, by session: RelaySession) {
+        guard sessions.count <= 1 || !isProven else { return retryLater() }
+        let lost = tasks[start...]
+        tasks = []
+        start = 0
+        for task in lost {
+            for work in task.recipients { process.decide(work, outcome, session: session.id) }
+        }
+    }
+}

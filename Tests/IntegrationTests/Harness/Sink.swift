@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: ISC
+
+import Foundation
+import Glibc
+import Testing
+
+/// The next hop: an SMTP server that does as it is told and keeps what it gets (Tests/Support/Peers/sink.py).
+final class Sink {
+    let directory: String
+    let port: Int
+    private let program: Program
+
+    init(_ instance: Instance, address: String = "127.0.0.1", port: Int? = nil) throws {
+        directory = "\(instance.directory)/sink.\(address).\(port ?? 0)"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        self.port = try port ?? Host.freePort(address)
+        program = try Program(["python3", Host.support("sink.py"), address, "\(self.port)", directory])
+        guard program.output.wait(for: "ready") != nil else { throw Failure("no sink: \(program.errors.text)") }
+    }
+
+    /// A port on which nothing listens until `open` is called.
+    static func closed(_ instance: Instance) throws -> Int { try Host.freePort() }
+
+    /// Gives `reply` in a phase from now on; as usual without one.
+    func answer(_ phase: String, _ reply: String = "") throws {
+        let order = reply.isEmpty ? phase : "\(phase) \(reply)"
+        let before = program.output.lines.count
+        try program.write(order + "\n")
+        _ = try #require(program.output.wait(for: "order \(order)", from: before))
+    }
+
+    var connections: Int { program.output.lines(containing: "connect ").count }
+
+    /// What arrived: one line each, `message NUMBER connection=N from=<...> to=...`.
+    var messages: [String] { program.output.lines(containing: "message ") }
+
+    func waitForMessages(_ count: Int, seconds: Double = 30) -> Bool {
+        program.output.wait(for: count, containing: "message ", seconds: seconds)
+    }
+
+    func waitForConnection(after count: Int, seconds: Double = 30) -> Bool {
+        program.output.wait(for: count + 1, containing: "connect ", seconds: seconds)
+    }
+
+    /// The contents of the messages in the order of their arrival.
+    func contents() -> [String] {
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).filter {
+            !$0.hasPrefix(".")
+        }
+        return names.sorted().compactMap {
+            FileManager.default.contents(atPath: "\(directory)/\($0)").map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+
+    func stop() {
+        program.kill(SIGKILL)
+        program.wait()
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: ISC
+
+import Configuration
+import Routing
+import Testing
+
+@testable import Lookup
+
+@MainActor @Suite struct MemoryTablesTests {
+    private static let text = """
+        table aliases file:/etc/aliases
+        table names file:/etc/names
+        table sources { 192.0.2.1, 192.0.2.2 }
+        action in mbox alias <aliases>
+        match from any for domain <names> action in
+        """
+
+    private func tables() throws -> MemoryTables {
+        let parsed = ServerConfiguration.parse(Array(Self.text.utf8), named: "test", options: ParseOptions(.partial))
+        return try MemoryTables(try #require(parsed.configuration), delimiters: .plus)
+    }
+
+    private func read(_ text: String, _ name: String, _ tables: MemoryTables) throws {
+        let table = try #require(tables.tables(inFile: name).first)
+        try tables.read(Array(text.utf8), for: table)
+    }
+
+    @Test func `a file is known by its table's name and by its path`() throws {
+        let tables = try tables()
+        #expect(tables.tables(inFile: "aliases").map(\.name) == ["aliases"])
+        #expect(tables.tables(inFile: "/etc/names").map(\.name) == ["names"])
+        #expect(tables.tables(inFile: "sources").isEmpty)
+        #expect(tables.missing.map(\.name) == ["aliases", "names"])
+    }
+
+    @Test func `a table without content is no table without entries`() async throws {
+        let tables = try tables()
+        await #expect(throws: TableFailure.self) { _ = try await tables.value(of: "joe", in: "aliases", for: .alias) }
+        try read("", "aliases", tables)
+        #expect(try await tables.value(of: "joe", in: "aliases", for: .alias) == nil)
+        #expect(tables.missing.map(\.name) == ["names"])
+    }
+
+    nonisolated static let broken = ["joe: ann\nbob\n", "joe\nann\n", "joe: a\0b\n", "joe: ann\r\n"]
+
+    @Test(arguments: broken)
+    func `a broken file leaves the old content`(text: String) async throws {
+        let tables = try tables()
+        try read("joe: ann\n", "aliases", tables)
+        #expect(throws: TableFault.self) { try read(text, "aliases", tables) }
+        #expect(try await tables.value(of: "joe", in: "aliases", for: .alias) == "ann")
+    }
+
+    @Test func `a mapping is no list of domains`() throws {
+        let tables = try tables()
+        try read("example.org\n", "names", tables)
+        try read("", "names", tables)
+        #expect(throws: TableFault.self) { try read("example.org: joe\n", "names", tables) }
+    }
+
+    @Test func `sources are used in turn`() throws {
+        let tables = try tables()
+        let keys = try (0..<3).map { _ in try tables.next(in: "sources") }
+        #expect(keys == ["192.0.2.1", "192.0.2.2", "192.0.2.1"])
+        #expect(throws: TableFailure.self) { try tables.next(in: "nowhere") }
+    }
+}

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: ISC
+import Channel
+import Reactor
+Loop.run { Loop.stop() }

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""A small SMTP server for tests: says on standard output what happens, and does what standard input tells it.
+
+usage: sink.py ADDRESS PORT DIRECTORY
+Each message goes into a file of DIRECTORY as it came, dots undone. Input: PHASE REPLY, where PHASE is one of connect,
+hello, mail, rcpt, data, end and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
+connection there.
+"""
+import os
+import socket
+import sys
+import threading
+
+replies = {}
+lock = threading.Lock()
+count = 0
+
+
+def say(text):
+    with lock:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def orders():
+    for line in sys.stdin:
+        phase, _, reply = line.strip().partition(" ")
+        if phase == "drop":
+            replies[reply] = None
+        elif reply:
+            replies[phase] = reply
+        else:
+            replies.pop(phase, None)
+        say("order " + line.strip())
+    os._exit(0)
+
+
+class Closed(Exception):
+    pass
+
+
+def serve(connection, number, directory):
+    global count
+    stream = connection.makefile("rb")
+
+    def answer(phase, usual):
+        reply = replies.get(phase, usual)
+        if reply is None:
+            raise Closed()
+        connection.sendall(reply.encode() + b"\r\n")
+        return reply[:1] in "23"
+
+    sender, recipients = None, []
+    try:
+        if not answer("connect", "220 sink.example.org ESMTP"):
+            return
+        while True:
+            line = stream.readline(70000)
+            if not line:
+                break
+            verb = line[:4].upper()
+            text = line.decode("latin-1").strip()
+            if verb == b"EHLO":
+                answer("hello", "250-sink.example.org\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME")
+            elif verb == b"HELO":
+                answer("hello", "250 sink.example.org")
+            elif verb == b"MAIL":
+                if answer("mail", "250 2.1.0 Ok"):
+                    sender, recipients = text[text.index("<") + 1:text.index(">")], []
+            elif verb == b"RCPT":
+                if answer("rcpt", "250 2.1.5 Ok"):
+                    recipients.append(text[text.index("<") + 1:text.index(">")])
+            elif verb == b"DATA":
+                if not recipients:
+                    connection.sendall(b"554 5.5.1 No recipients\r\n")
+                    continue
+                if not answer("data", "354 Go on"):
+                    continue
+                content = []
+                while True:
+                    line = stream.readline(1 << 20)
+                    if not line:
+                        raise Closed()
+                    if line == b".\r\n":
+                        break
+                    content.append(line[1:] if line.startswith(b".") else line)
+                with lock:
+                    count += 1
+                    mine = count
+                name = "%06d" % mine
+                if replies.get("end", "2")[:1] in "23":
+                    with open(os.path.join(directory, "." + name), "wb") as file:
+                        file.write(b"".join(content))
+                    os.rename(os.path.join(directory, "." + name), os.path.join(directory, name))
+                    say("message %s connection=%d from=<%s> to=%s" % (name, number, sender, ",".join(recipients)))
+                answer("end", "250 2.0.0 Ok")
+                sender, recipients = None, []
+            elif verb == b"RSET":
+                sender, recipients = None, []
+                answer("rset", "250 2.0.0 Ok")
+            elif verb == b"NOOP":
+                answer("noop", "250 2.0.0 Ok")
+            elif verb == b"QUIT":
+                connection.sendall(b"221 2.0.0 Bye\r\n")
+                break
+            else:
+                connection.sendall(b"500 5.5.2 What?\r\n")
+    except (Closed, OSError):
+        pass
+    finally:
+        connection.close()
+        say("closed %d" % number)
+
+
+def main():
+    address, port, directory = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    listener = socket.create_server((address, port), backlog=256)
+    threading.Thread(target=orders, daemon=True).start()
+    say("ready %d" % listener.getsockname()[1])
+    number = 0
+    while True:
+        connection, _ = listener.accept()
+        number += 1
+        say("connect %d" % number)
+        threading.Thread(target=serve, args=(connection, number, directory), daemon=True).start()
+
+
+main()
