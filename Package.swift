@@ -118,7 +118,14 @@ let package = Package(
         tests("Reactor", ["Reactor", "Posix"]),
         tests("Channel", ["Channel", "IPC", "Posix", "Reactor"]),
         tests("Spool", ["Spool", "Posix", "CPosix", "Mail", "Bytes"]),
+        tests("Lookup", ["Lookup", "Configuration", "Routing", "IPC", "Mail"]),
+        tests("Resolver", ["Resolver", "DNS", "IPC", "Mail"]),
+        tests("Delivery", ["Delivery", "Mail", "IPC", "Bytes", "SMTP", "Message", "Configuration"]),
+        tests("Keys", ["Keys", "IPC", "Posix"]),
         tests("Parent", ["Parent", "Account", "IPC", "Mail", "Configuration", "Launch", "Posix"]),
+        tests("Control", ["Control", "IPC", "Mail", "Bytes"]),
+        tests("Mailbox", ["Mailbox", "Bytes", "Mail", "IPC", "Posix"]),
         tests("Architecture", []),
+        tests("Integration", []),
     ]
 )

@@ -58,7 +58,7 @@ import Testing
         #expect("\(VisibleText([0x00, 0x7F, 0xFF]))" == "\\000\\177\\377")
         #expect("\(VisibleText("abcdef", limit: 3))" == "abc")
         for byte in UInt8.min...UInt8.max {
-            #expect(VisibleText([byte]).description.utf8.allSatisfy(\.isPrintable))
+            #expect(VisibleText([byte]).description.utf8.allSatisfy { $0.isPrintable })
         }
     }
 

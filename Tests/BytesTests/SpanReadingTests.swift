@@ -7,35 +7,44 @@ import Testing
     @Test func `a production takes from the front and leaves the rest`() {
         let bytes = Array("MAIL FROM:<>".utf8)
         var rest = bytes.span
-        #expect(rest.first == UInt8(ascii: "M"))
-        #expect(!rest.take(keyword: "RCPT"))
-        #expect(rest.count == bytes.count)
-        let taken = rest.take(keyword: "mail")
-        #expect(taken)
-        let blank = rest.take(byte: .space)
-        #expect(blank)
-        #expect(!rest.take(byte: .space))
-        #expect(rest.take(while: \.isLetter).array == Array("FROM".utf8))
-        #expect(rest.take(2).array == Array(":<".utf8))
-        #expect(rest.array == [UInt8(ascii: ">")])
-        #expect(rest.take(9).count == 1)
-        #expect(rest.isEmpty && rest.first == nil)
-        #expect(!rest.take(byte: .space))
+        let isOther = rest.take(keyword: "RCPT")
+        let whole = rest.count
+        let isMail = rest.take(keyword: "mail")
+        let isBlank = rest.take(byte: .space)
+        let isBlankAgain = rest.take(byte: .space)
+        let word = rest.take(while: { $0.isLetter }).array
+        let two = rest.take(2).array
+        let left = rest.array
+        let more = rest.take(9).count
+        let first = rest.first
+        let isMore = rest.take(byte: .space)
+        #expect(!isOther && whole == bytes.count && isMail && isBlank && !isBlankAgain)
+        #expect(word == Array("FROM".utf8))
+        #expect(two == Array(":<".utf8))
+        #expect(left == [UInt8(ascii: ">")])
+        #expect(more == 1 && first == nil && !isMore)
+    }
+
+    private func starts(_ bytes: [UInt8], with keyword: StaticString) -> Bool {
+        bytes.span.startsCaseInsensitively(with: keyword)
+    }
+
+    private func equals(_ bytes: [UInt8], _ keyword: StaticString) -> Bool {
+        bytes.span.equalsCaseInsensitively(keyword)
     }
 
     @Test func `a keyword longer than the span is not in it`() {
         let bytes = Array("DAT".utf8)
-        #expect(!bytes.span.startsCaseInsensitively(with: "DATA"))
-        #expect(bytes.span.equalsCaseInsensitively("dat"))
-        #expect(!bytes.span.equalsCaseInsensitively("da"))
+        #expect(!starts(bytes, with: "DATA") && starts(bytes, with: "da") && starts([], with: ""))
+        #expect(equals(bytes, "dat") && !equals(bytes, "da"))
         // A cleared bit 5 makes no letter of these.
-        #expect(![0x40].span.equalsCaseInsensitively("`"))
-        #expect(![0x5B].span.equalsCaseInsensitively("{"))
+        #expect(!equals([0x40], "`") && !equals([0x5B], "{"))
     }
 
     @Test(arguments: [("", ""), (" ", ""), ("\t a b \t", "a b"), ("a", "a"), ("\r ", "\r")])
     func `blanks at the ends are trimmed and no other bytes`(text: String, trimmed: String) {
-        #expect(Array(text.utf8).span.trimmed.array == Array(trimmed.utf8))
+        let found = Array(text.utf8).span.trimmed.array
+        #expect(found == Array(trimmed.utf8))
     }
 
     @Test(arguments: [
@@ -43,12 +52,13 @@ import Testing
         ("99999999999999999999", nil), ("1a", nil), ("-1", nil), ("+1", nil), (" 1", nil),
     ] as [(String, UInt64?)])
     func `a number is all digits and fits`(text: String, value: UInt64?) {
-        #expect(Array(text.utf8).span.decimal == value)
+        let found = Array(text.utf8).span.decimal
+        #expect(found == value)
     }
 
     @Test func `bytes are found where they first stand`() {
-        #expect(Array("a:b:c".utf8).span.firstIndex(of: .colon) == 1)
-        #expect(Array("abc".utf8).span.firstIndex(of: .colon) == nil)
+        let places = ["a:b:c", "abc", ""].map { Array($0.utf8).span.firstIndex(of: .colon) }
+        #expect(places == [1, nil, nil])
     }
 
     @Test func `text of every kind is appended as its bytes`() {

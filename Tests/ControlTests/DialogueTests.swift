@@ -25,7 +25,7 @@ import Testing
         let offer = Reply(250, nil, lines: ["host", "8BITMIME", "DSN", "SIZE 1000"])
         #expect(
             dialogue.receive(offer)
-                == line("MAIL FROM:<a@example.org> SIZE=26 BODY=8BITMIME RET=FULL ENVID=a+2Bb+20+3Dc"))
+                == line("MAIL FROM:<a@example.org> SIZE=24 BODY=8BITMIME RET=FULL ENVID=a+2Bb+20+3Dc"))
         #expect(dialogue.receive(ok) == line("RCPT TO:<b@example.org> NOTIFY=SUCCESS"))
         #expect(dialogue.receive(ok) == line("RCPT TO:<c> NOTIFY=SUCCESS"))
         #expect(dialogue.receive(ok) == line("DATA"))

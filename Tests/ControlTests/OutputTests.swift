@@ -27,7 +27,9 @@ import Testing
     @Test func `a line of the queue has fourteen fields`() {
         let line = Rows.queueLine(row)
         #expect(
-            line == "0123456789abcdef|inet4|mta|auth,hold|a\\174b@example.org|c@example.org|c@example.org|1|2|0|3|pending|4|451 x\\174y\\012z\n")
+            line
+                == "0123456789abcdef|inet4|mta|auth,hold|a\\174b@example.org|c@example.org|c@example.org|1|2|0|3|pending|4|451 x\\174y\\012z\n"
+        )
         #expect(line.split(separator: "|", omittingEmptySubsequences: false).count == 14)
     }
 
@@ -35,7 +37,10 @@ import Testing
         let fields = Rows.merged(
             [
                 [ControlField(name: "smtp.session", value: .number(2)), ControlField(name: "b", value: .text("x"))],
-                [ControlField(name: "smtp.session", value: .number(3)), ControlField(name: "mta.session", value: .number(1))],
+                [
+                    ControlField(name: "smtp.session", value: .number(3)),
+                    ControlField(name: "mta.session", value: .number(1)),
+                ],
             ], uptime: 93_784)
         #expect(
             Rows.statisticsLines(fields)

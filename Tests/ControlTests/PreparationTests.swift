@@ -64,7 +64,8 @@ import Testing
 
     @Test func `fields name recipients, each once`() throws {
         let message = try prepare(
-            "To: b@example.org, C <c@example.org>\nCc: g: d;\nBcc: e@example.org\nFrom: c\nDate: x\n\nTo: z\n", to: ["a,b@example.org"],
+            "To: b@example.org, C <c@example.org>\nCc: g: d;\nBcc: e@example.org\nFrom: c\nDate: x\n\nTo: z\n",
+            to: ["a,b@example.org"],
             reads: true)
         #expect(message.recipients == ["a", "b@example.org", "c@example.org", "d", "e@example.org"])
         #expect(!text(message).contains("Bcc"))
@@ -96,7 +97,10 @@ import Testing
         #expect(encoded.split(separator: "\n").allSatisfy { $0.utf8.count <= 76 })
     }
 
-    @Test(arguments: ["Content-Transfer-Encoding: 8bit", "Content-Type: multipart/mixed; boundary=x", "content-type:\n Message/rfc822"])
+    @Test(arguments: [
+        "Content-Transfer-Encoding: 8bit", "Content-Type: multipart/mixed; boundary=x",
+        "content-type:\n Message/rfc822",
+    ])
     func `what has an encoding or parts keeps its lines`(field: String) throws {
         let text = "From: c\nDate: x\n\(field)\n\n\(String(repeating: "a", count: 2000))\n"
         #expect(self.text(try prepare(text)) == text)
@@ -179,7 +183,9 @@ import Testing
         for round in 0..<300 {
             let spread = round % 2 == 0 ? 256 : 96
             let input = (0..<random.next(below: 400)).map { _ in
-                UInt8(truncatingIfNeeded: random.next(below: 40) == 0 ? 10 : random.next(below: spread) + (spread == 96 ? 32 : 0))
+                UInt8(
+                    truncatingIfNeeded: random.next(below: 40) == 0
+                        ? 10 : random.next(below: spread) + (spread == 96 ? 32 : 0))
             }
             let encoded = QuotedPrintable.encode(input)
             #expect(decode(encoded) == input)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: ISC
 
-import IPC
 import Mail
 import Testing
+
+@testable import IPC
 
 /// What is asked of the messages of one direction of an edge, whatever they are.
 struct EdgeCheck<Message: EdgeMessage & Hashable>: Sendable {
@@ -147,10 +148,10 @@ struct EdgeCheck<Message: EdgeMessage & Hashable>: Sendable {
     @Test func `a daemon to martletctl`() throws { try check(Samples.controlAnswers) }
 
     @Test func `descriptors travel only with messages that declare one`() {
-        #expect(Samples.parentToChild.filter(\.carriesDescriptor).count == 11)
-        #expect(Samples.parentToLocal.map(\.carriesDescriptor) == [true, false, false])
-        #expect(Samples.queueToDelivery.map(\.carriesDescriptor) == [false, false, false, true])
-        #expect(!Samples.listenerToQueue.contains(where: \.carriesDescriptor))
-        #expect(!Samples.controlRequests.contains(where: \.carriesDescriptor))
+        #expect(Samples.parentToChild.filter { $0.carriesDescriptor }.count == 11)
+        #expect(Samples.parentToLocal.map { $0.carriesDescriptor } == [true, false, false])
+        #expect(Samples.queueToDelivery.map { $0.carriesDescriptor } == [false, false, false, true])
+        #expect(!Samples.listenerToQueue.contains { $0.carriesDescriptor })
+        #expect(!Samples.controlRequests.contains { $0.carriesDescriptor })
     }
 }

@@ -21,7 +21,7 @@ enum Samples {
     }
 
     static let reply = Reply(550, EnhancedStatus(5, 1, 1), lines: ["No such user", "here"])
-    static let plainReply = Reply(451, "Try again")
+    static let plainReply = Reply(451, nil, "Try again")
     static let message = MessageID(0xDEAD_BEEF)
     static let envelopeID = EnvelopeID(message, number: 7)
     static let selectors: [QueueSelector] = [.all, .message(message), .envelope(envelopeID)]
@@ -61,7 +61,7 @@ enum Samples {
     static let listenerToLookup: [ListenerToLookup] = origins.map { origin in
         .expand(
             ExpansionRequest(
-                message: message, number: 3, sender: .mailbox(mailbox()), recipient: mailbox("[a]@[192.0.2.1]"),
+                message: message, number: 3, sender: .mailbox(mailbox()), recipient: mailbox("a@[192.0.2.1]"),
                 report: reports[1], statement: origin.isInternal ? nil : 2, origin: origin, isAuthenticated: true,
                 isSecure: false))
     }

@@ -73,8 +73,8 @@ import Testing
         let key = try makeKey("-algorithm RSA -pkeyopt rsa_keygen_bits:2048")
         let block = [0] + [UInt8](repeating: 7, count: 255)
         try shop.write(try key.sign(block, by: .rsaRaw), to: "signature")
-        let recover = "pkeyutl -verifyrecover -pubin -inkey key.pub -in signature -pkeyopt rsa_padding_mode:none -out back"
-        #expect(shop.run(recover))
+        let recover = "pkeyutl -verifyrecover -pubin -inkey key.pub -in signature -out back"
+        #expect(shop.run("\(recover) -pkeyopt rsa_padding_mode:none"))
         #expect(try shop.open("back").readAll(limit: 1_000) == block)
         #expect(throws: KeyFault.self) { try key.sign(Array(block.dropLast()), by: .rsaRaw) }
     }

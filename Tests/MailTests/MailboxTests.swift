@@ -49,18 +49,23 @@ import Testing
     @Test func `a production leaves what follows the address`() throws {
         let bytes = Array("joe@[192.0.2.1]> SIZE=1".utf8)
         var rest = bytes.span
-        #expect(rest.takeMailbox(defaultDomain: nil)?.description == "joe@[192.0.2.1]")
-        #expect(rest.array == Array("> SIZE=1".utf8))
+        let mailbox = rest.takeMailbox(defaultDomain: nil)
+        let left = rest.array
+        #expect(mailbox?.description == "joe@[192.0.2.1]")
+        #expect(left == Array("> SIZE=1".utf8))
     }
 
     @Test func `a bare name gets the default domain where there is one`() throws {
         let domain = try #require(Domain("example.org"))
         let bytes = Array("joe>".utf8)
         var rest = bytes.span
-        #expect(rest.takeMailbox(defaultDomain: domain)?.description == "joe@example.org")
-        #expect(rest.array == [UInt8(ascii: ">")])
+        let mailbox = rest.takeMailbox(defaultDomain: domain)
+        let left = rest.array
         var again = bytes.span
-        #expect(again.takeMailbox(defaultDomain: nil) == nil)
+        let none = again.takeMailbox(defaultDomain: nil)
+        #expect(mailbox?.description == "joe@example.org")
+        #expect(left == [UInt8(ascii: ">")])
+        #expect(none == nil)
     }
 
     @Test func `every local part that may exist survives printing and parsing`() throws {
@@ -89,7 +94,7 @@ import Testing
             var rest = bytes.span
             guard let mailbox = rest.takeMailbox(defaultDomain: nil) else { continue }
             #expect(Mailbox(mailbox.description) == mailbox)
-            #expect(mailbox.description.utf8.allSatisfy(\.isPrintable))
+            #expect(mailbox.description.utf8.allSatisfy { $0.isPrintable })
         }
     }
 

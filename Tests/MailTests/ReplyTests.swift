@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func `each line has the code, the separator, the status and CRLF`() {
-        #expect(wire(Reply(250, "Ok")) == "250 Ok\r\n")
+        #expect(wire(Reply(250, nil, "Ok")) == "250 Ok\r\n")
         #expect(wire(Reply(550, EnhancedStatus(5, 1, 1), "No such user")) == "550 5.1.1 No such user\r\n")
         #expect(wire(Reply(250, lines: ["one", "two", "three"])) == "250-one\r\n250-two\r\n250 three\r\n")
         #expect(wire(Reply(250, EnhancedStatus(2, 0, 0), lines: ["a", "b"])) == "250-2.0.0 a\r\n250 2.0.0 b\r\n")
@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func `nothing that was put into a reply breaks out of its line`() {
-        #expect(Reply(550, "a\r\n250 b\0\u{7F}ä").lines == ["a??250 b????"])
+        #expect(Reply(550, nil, "a\r\n250 b\0\u{7F}ä").lines == ["a??250 b????"])
     }
 
     @Test(arguments: [nil, EnhancedStatus(5, 7, 1), EnhancedStatus(5, 999, 999)])
@@ -34,13 +34,13 @@ import Testing
 
     @Test func `a reply is one line in the log`() {
         #expect(Reply(550, EnhancedStatus(5, 1, 1), lines: ["No", "user"]).description == "550 5.1.1 No user")
-        #expect(Reply(354, "go").description == "354 go")
+        #expect(Reply(354, nil, "go").description == "354 go")
     }
 
     @Test func `the first digit says how it went`() {
-        #expect(Reply(250, "").isPositive && Reply(354, "").isIntermediate)
-        #expect(Reply(421, "").isTemporary && Reply(550, "").isPermanent)
-        #expect(!Reply(550, "").isTemporary && !Reply(450, "").isPositive)
+        #expect(Reply(250, nil, "").isPositive && Reply(354, nil, "").isIntermediate)
+        #expect(Reply(421, nil, "").isTemporary && Reply(550, nil, "").isPermanent)
+        #expect(!Reply(550, nil, "").isTemporary && !Reply(450, nil, "").isPositive)
     }
 
     @Test(arguments: [
@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func `an outcome has the reply that decided it`() {
-        let reply = Reply(250, "Ok")
+        let reply = Reply(250, nil, "Ok")
         #expect(DeliveryOutcome.delivered(reply, reportsItself: true).reply == reply)
         #expect(DeliveryOutcome.deferred(reply).reply == reply)
         #expect(DeliveryOutcome.failed(reply).reply == reply)

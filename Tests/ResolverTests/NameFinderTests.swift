@@ -71,7 +71,8 @@ import Testing
         desk.add("a.example.org", .address6, address("2001:db8::1"))
         desk.add("b.example.org", .address, address("192.0.2.2"))
         let answer = try await route("example.org")
-        #expect(targets(answer) == ["10 a.example.org [\"192.0.2.1\", \"2001:db8::1\"]", "20 b.example.org [\"192.0.2.2\"]"])
+        let first = "10 a.example.org [\"192.0.2.1\", \"2001:db8::1\"]"
+        #expect(targets(answer) == [first, "20 b.example.org [\"192.0.2.2\"]"])
         guard case .found(_, isSecure: false, lifetime: 60) = answer else { throw Unexpected() }
     }
 
@@ -125,9 +126,8 @@ import Testing
     @Test func `a route takes no longer than its time`() async throws {
         desk.cost = 9_000
         let names = (0..<16).map { "h\($0).example.org" }
-        desk.records["example.org"] = [
-            .mailExchange: names.enumerated().compactMap { exchange(UInt16($0.offset), $0.element) }
-        ]
+        let exchanges = names.enumerated().compactMap { exchange(UInt16($0.offset), $0.element) }
+        desk.records["example.org"] = [.mailExchange: exchanges]
         for name in names { desk.add(name, .address, address("192.0.2.1")) }
         let begin = desk.clock
         #expect(targets(try await route("example.org")).count == 1)

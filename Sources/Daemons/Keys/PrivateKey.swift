@@ -34,7 +34,9 @@ final class PrivateKey {
 
     /// The key in PEM form, without a password.
     init(pem: Span<UInt8>) throws(KeyFault) {
-        guard pem.count > 0, let length = Int32(exactly: pem.count) else { throw KeyFault(description: "empty key file") }
+        guard pem.count > 0, let length = Int32(exactly: pem.count) else {
+            throw KeyFault(description: "the key file is empty")
+        }
         defer { ERR_clear_error() }
         let key: OpaquePointer? = pem.withUnsafeBytes { buffer in
             guard let input = BIO_new_mem_buf(buffer.baseAddress, length) else { return nil }

@@ -17,11 +17,16 @@ final class HostWorld: ExpansionWorld {
         self.log = log
     }
 
-    @MainActor func contains(_ key: String, in name: String, for service: TableService) async throws(TableFailure) -> Bool {
+    // Said here, since what a protocol asks for is isolated as the protocol has it.
+    @MainActor func contains(
+        _ key: String, in name: String, for service: TableService
+    ) async throws(TableFailure) -> Bool {
         try await tables.contains(key, in: name, for: service)
     }
 
-    @MainActor func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String? {
+    @MainActor func value(
+        of key: String, in name: String, for service: TableService
+    ) async throws(TableFailure) -> String? {
         try await tables.value(of: key, in: name, for: service)
     }
 

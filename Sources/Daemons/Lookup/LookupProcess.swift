@@ -11,10 +11,8 @@ import Routing
 
 /// The one who decides: expands every recipient by the rules, and stores the envelopes with Queue.
 final class LookupProcess: DaemonProcess {
-    // A Listener asks for one recipient of each session at a time.
-    private static let mostExpansions = 20_000
-    // An expansion that waits for an account helper may still come to its end.
-    private static let noAnswer = Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure")
+    // Of one Listener, which asks for one recipient of each session at a time; more would starve the others.
+    private static let mostExpansions = 10_000
 
     private let child: Child
     private let log: Log
@@ -27,7 +25,7 @@ final class LookupProcess: DaemonProcess {
     private let claims: ListenerClaims
     private let relayQuestions: RelayQuestions
 
-    private var listeners: [PeerGrant: Peer<ListenerToLookup, LookupToListener>] = [:]
+    private var listeners: [PeerGrant: ListenerEdge] = [:]
     private var relays: [PeerGrant: Peer<RelayToLookup, LookupToRelay>] = [:]
     private var queue: Peer<QueueToLookup, LookupToQueue>?
     // Rules ask nothing of it yet; the edge is kept for those that will.
@@ -119,12 +117,14 @@ final class LookupProcess: DaemonProcess {
     private func join(_ grant: PeerGrant, _ descriptor: consuming FileDescriptor) {
         switch grant.role {
         case .listener:
-            listeners[grant] = child.edge(
-                grant, descriptor, handle: { [weak self] message, correlation, _ in
-                    switch message {
-                    case .expand(let request): self?.expand(request, from: grant, correlation)
-                    }
-                }, ended: { [weak self] in self?.listeners[grant] = nil })
+            listeners[grant] = ListenerEdge(
+                child.edge(
+                    grant, descriptor,
+                    handle: { [weak self] message, correlation, _ in
+                        switch message {
+                        case .expand(let request): self?.expand(request, from: grant, correlation)
+                        }
+                    }, ended: { [weak self] in self?.listeners[grant] = nil }))
         case .relay:
             relays[grant] = child.edge(
                 grant, descriptor,
@@ -149,25 +149,27 @@ final class LookupProcess: DaemonProcess {
         guard let listener = listeners[grant] else { return }
         if let fault = claims.fault(in: request) {
             listeners[grant] = nil
-            listener.close()
+            listener.peer.close()
             return child.violated(grant, fault)
         }
-        guard running < Self.mostExpansions else { return listener.answer(correlation, .refused(Self.noAnswer)) }
+        guard listener.running < Self.mostExpansions else {
+            return listener.peer.answer(correlation, Self.temporaryFailure(request))
+        }
+        listener.running += 1
         running += 1
         counters.add("lookup.expand")
         Task {
             let answer = await outcome(of: request, from: grant)
-            listener.answer(correlation, answer)
+            listener.peer.answer(correlation, answer)
             if case .refused = answer { counters.add("lookup.expand.refused") }
+            listener.running -= 1
             running -= 1
             if isDraining, running == 0 { Loop.stop() }
         }
     }
 
     private func outcome(of request: ExpansionRequest, from grant: PeerGrant) async -> LookupToListener {
-        let temporary = LookupToListener.refused(
-            Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure: <\(request.recipient)>"))
-        guard mayStore else { return temporary }
+        guard mayStore else { return Self.temporaryFailure(request) }
         let expanded = await expansion.expand(
             Expansion.Request(
                 sender: request.sender, recipient: request.recipient, origin: request.origin,
@@ -178,10 +180,12 @@ final class LookupProcess: DaemonProcess {
         case .accepted(let envelopes):
             guard await StoredSize.fits(envelopes) else {
                 log.warning("expansion of <\(request.recipient)> is too large: \(envelopes.count) envelopes")
-                return temporary
+                return Self.temporaryFailure(request)
             }
             // Queue or the Listener may have gone while the expansion waited for others.
-            guard mayStore, let queue, listeners[grant] != nil else { return temporary }
+            guard mayStore, let queue, listeners[grant] != nil else {
+                return Self.temporaryFailure(request)
+            }
             queue.send(
                 .store(
                     worker: grant.worker, generation: grant.generation, message: request.message,
@@ -189,6 +193,10 @@ final class LookupProcess: DaemonProcess {
             counters.add("lookup.envelope", Int64(envelopes.count))
             return .accepted(envelopes: UInt32(envelopes.count))
         }
+    }
+
+    private static func temporaryFailure(_ request: ExpansionRequest) -> LookupToListener {
+        .refused(Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure: <\(request.recipient)>"))
     }
 
     private var mayStore: Bool {
@@ -222,4 +230,12 @@ final class LookupProcess: DaemonProcess {
         if running == 0 { return Loop.stop() }
         drainTimer.start(afterMilliseconds: UInt64(seconds) * 1000) { Loop.stop() }
     }
+}
+
+/// The edge to one Listener, and how many of its recipients are being expanded.
+private final class ListenerEdge {
+    let peer: Peer<ListenerToLookup, LookupToListener>
+    var running = 0
+
+    init(_ peer: Peer<ListenerToLookup, LookupToListener>) { self.peer = peer }
 }

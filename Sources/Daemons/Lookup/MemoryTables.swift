@@ -96,13 +96,18 @@ final class MemoryTables: TableLookups {
 
     // MARK: Lookups
 
-    @MainActor func contains(_ key: String, in name: String, for service: TableService) async throws(TableFailure) -> Bool {
+    // Said here, since what a protocol asks for is isolated as the protocol has it.
+    @MainActor func contains(
+        _ key: String, in name: String, for service: TableService
+    ) async throws(TableFailure) -> Bool {
         await slice.pause()
         guard let content = contents[name] else { throw TableFailure() }
         return content.contains(key, for: service, delimiters: delimiters)
     }
 
-    @MainActor func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String? {
+    @MainActor func value(
+        of key: String, in name: String, for service: TableService
+    ) async throws(TableFailure) -> String? {
         await slice.pause()
         guard let content = contents[name] else { throw TableFailure() }
         return content.value(of: key, for: service, delimiters: delimiters)

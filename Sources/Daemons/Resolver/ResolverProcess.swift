@@ -9,8 +9,9 @@ import Reactor
 
 /// The one who asks the DNS, and does nothing else with the network.
 final class ResolverProcess: DaemonProcess {
-    // Requests that wait, those included that wait for the answer to another's question.
-    private static let mostRequests = 20_000
+    // Requests of one role that wait, those included that wait for the answer to another's question. Clients cannot be
+    // kept from coming, so their names leave room for the rest.
+    private static func mostRequests(of role: Role) -> Int { role == .relay ? 20_000 : 1_000 }
 
     private let child: Child
     private let log: Log
@@ -23,7 +24,7 @@ final class ResolverProcess: DaemonProcess {
     private var peers: [PeerGrant: Peer<ToResolver, FromResolver>] = [:]
     private var routes = RouteCache()
     private var searches: [RouteCache.Key: RouteSearch] = [:]
-    private var running = 0
+    private var running: [Role: Int] = [:]
     private var desk: ControlDesk?
 
     init(_ child: Child) throws(ResolverFault) {
@@ -81,11 +82,13 @@ final class ResolverProcess: DaemonProcess {
 
     private func take(_ request: ToResolver, from grant: PeerGrant, _ correlation: Correlation) {
         guard let peer = peers[grant] else { return }
-        guard running < Self.mostRequests else { return peer.answer(correlation, Self.busy(request)) }
-        running += 1
+        guard running[grant.role, default: 0] < Self.mostRequests(of: grant.role) else {
+            return peer.answer(correlation, Self.busy(request))
+        }
+        running[grant.role, default: 0] += 1
         Task {
             peer.answer(correlation, await answer(request))
-            running -= 1
+            running[grant.role, default: 1] -= 1
         }
     }
 

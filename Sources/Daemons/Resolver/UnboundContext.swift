@@ -75,6 +75,7 @@ final class UnboundContext: QuestionDesk {
         }
     }
 
+    // Said here, since what a protocol asks for is isolated as the protocol has it.
     @MainActor func answer(to name: String, _ type: RecordType, patienceMilliseconds: UInt64) async -> Answer? {
         guard counters.open < QuestionCounter.most, patienceMilliseconds > 0 else { return nil }
         let question = OpenQuestion()

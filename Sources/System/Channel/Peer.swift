@@ -46,6 +46,7 @@ public struct PeerAnswer<Message: EdgeMessage>: ~Copyable {
 ///
 /// Nothing that arrives can stop this process: whatever does not decode, is not answered for or comes without its
 /// descriptor closes the edge, and the owner hears of it once.
+@MainActor
 public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
     // A turn of the loop takes at most so much from one peer, so that none keeps the others waiting.
     private static var longestTurn: Int { 1 << 20 }

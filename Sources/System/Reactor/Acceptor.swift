@@ -4,6 +4,7 @@ import Glibc
 public import Posix
 
 /// Takes clients from a listening socket and survives the moment in which no descriptor is left.
+@MainActor
 public final class Acceptor {
     // More would keep those waiting that are already in.
     private static let perTurn = 64

@@ -16,6 +16,7 @@ public enum ConnectionError: Error, Hashable, Sendable {
 /// A byte stream to a remote party: reads into a pooled buffer, writes what has gathered once per turn of the loop.
 ///
 /// One reader and one writer at most wait at a time.
+@MainActor
 public final class Connection {
     /// A writer waits above this many unsent bytes and goes on below half of it.
     public static let highWater = 256 * 1024

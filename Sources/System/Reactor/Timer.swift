@@ -3,6 +3,7 @@
 import CEvent
 
 /// Calls back once after a time, unless it is stopped or let go before. May be started again at any moment.
+@MainActor
 public final class Timer {
     private var event: OpaquePointer?
     private var action: (() -> Void)?

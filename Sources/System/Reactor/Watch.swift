@@ -4,6 +4,7 @@ import CEvent
 
 /// Calls back whenever a descriptor is readable or writable, while it is enabled. Does not own the descriptor,
 /// and must be let go before that is closed.
+@MainActor
 public final class Watch {
     public enum Interest {
         case reading
@@ -56,6 +57,7 @@ public final class Watch {
 }
 
 /// Calls back on the loop when a signal has arrived.
+@MainActor
 public final class SignalWatch {
     private var event: OpaquePointer?
     private let action: () -> Void

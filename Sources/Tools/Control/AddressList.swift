@@ -69,10 +69,12 @@ nonisolated struct AddressList: Hashable, Sendable {
                     try takeAngle()
                 case UInt8(ascii: "\""):
                     markGap()
-                    try takeQuoted(into: &plain)
+                    let text = try takeQuoted()
+                    plain += text
                 case UInt8(ascii: "["):
                     markGap()
-                    try takeLiteral(into: &plain)
+                    let text = try takeLiteral()
+                    plain += text
                 case .space, .horizontalTab, .lineFeed, .carriageReturn: hasGap = true
                 default:
                     markGap()
@@ -137,15 +139,15 @@ nonisolated struct AddressList: Hashable, Sendable {
             throw invalid
         }
 
-        private mutating func takeQuoted(into output: inout [UInt8]) throws(Mistake) {
-            output.append(UInt8(ascii: "\""))
+        private mutating func takeQuoted() throws(Mistake) -> [UInt8] {
+            var output = [UInt8(ascii: "\"")]
             while index < bytes.count {
                 let byte = bytes[index]
                 index += 1
                 // A fold inside a quoted string is none of its text.
                 if byte == .lineFeed || byte == .carriageReturn { continue }
                 output.append(byte)
-                if byte == UInt8(ascii: "\"") { return }
+                if byte == UInt8(ascii: "\"") { return output }
                 if byte == UInt8(ascii: "\\"), index < bytes.count {
                     output.append(bytes[index])
                     index += 1
@@ -154,13 +156,13 @@ nonisolated struct AddressList: Hashable, Sendable {
             throw invalid
         }
 
-        private mutating func takeLiteral(into output: inout [UInt8]) throws(Mistake) {
-            output.append(UInt8(ascii: "["))
+        private mutating func takeLiteral() throws(Mistake) -> [UInt8] {
+            var output = [UInt8(ascii: "[")]
             while index < bytes.count {
                 let byte = bytes[index]
                 index += 1
                 output.append(byte)
-                if byte == UInt8(ascii: "]") { return }
+                if byte == UInt8(ascii: "]") { return output }
             }
             throw invalid
         }
@@ -176,8 +178,8 @@ nonisolated struct AddressList: Hashable, Sendable {
                     angle = text
                     return
                 case UInt8(ascii: "<"): throw invalid
-                case UInt8(ascii: "\""): try takeQuoted(into: &text)
-                case UInt8(ascii: "["): try takeLiteral(into: &text)
+                case UInt8(ascii: "\""): text += try takeQuoted()
+                case UInt8(ascii: "["): text += try takeLiteral()
                 case UInt8(ascii: "("): try skipComment()
                 // A source route is understood and ignored (RFC 5322 section 4.4).
                 case UInt8(ascii: ":") where text.first == UInt8(ascii: "@"): text = []

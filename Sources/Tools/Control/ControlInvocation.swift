@@ -69,7 +69,7 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
         let meant = valid.isEmpty ? forms : valid
         let fitting = meant.filter { $0.length == words.count }
         guard Set(meant.map { Array($0.words.prefix(words.count)) }).count == 1, let form = fitting.first else {
-            throw .possibilities((fitting.isEmpty ? meant : fitting).map(\.usage))
+            throw .possibilities((fitting.count > 1 ? fitting : meant).map(\.usage))
         }
         guard let command = form.command(form.argument == .none ? nil : words.last) else {
             throw .argument(words.last ?? "")

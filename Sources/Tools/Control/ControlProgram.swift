@@ -133,7 +133,13 @@ final class ControlProgram {
         switch form {
         case .text: say(Rows.statusLines(services))
         case .json:
-            array(services.map { [ControlField(name: "service", value: .text($0.name)), ControlField(name: "state", value: $0.value)] })
+            array(
+                services.map {
+                    [
+                        ControlField(name: "service", value: .text($0.name)),
+                        ControlField(name: "state", value: $0.value),
+                    ]
+                })
         }
     }
 

@@ -5,6 +5,17 @@ import Posix
 
 /// martletctl from its arguments to its exit status.
 enum ControlSession {
+    /// mailq: what is no option of ours is of programs by that name elsewhere, and means nothing here.
+    static func listQueue(_ arguments: [String]) async -> Int32 {
+        var options: [String] = []
+        var rest = arguments[...]
+        while let argument = rest.popFirst() {
+            if argument == "--json" { options.append(argument) }
+            if argument == "--instance", let directory = rest.popFirst() { options += [argument, directory] }
+        }
+        return await run(options + ["show", "queue"])
+    }
+
     static func run(_ arguments: [String]) async -> Int32 {
         do {
             let invocation = try ControlInvocation(parsing: arguments)

@@ -15,7 +15,11 @@ enum LinkFailure: Error, Hashable {
     case broken(String)
 
     init(_ error: SystemError) {
-        if error.isRefusal { self = .forbidden } else if error.isAbsent { self = .absent } else {
+        if error.isRefusal {
+            self = .forbidden
+        } else if error.isAbsent {
+            self = .absent
+        } else {
             self = .broken("\(error)")
         }
     }

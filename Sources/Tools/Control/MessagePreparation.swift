@@ -105,8 +105,7 @@ nonisolated struct MessagePreparation: Hashable, Sendable {
 
     private mutating func write(_ header: HeaderFields, _ text: [UInt8], _ circumstances: Circumstances) {
         let body = text[header.bodyStart...]
-        let isLong = body.split(separator: .lineFeed, omittingEmptySubsequences: true)
-            .contains { $0.count > Self.longestLine }
+        let isLong = Self.hasLongLine(body)
         content.reserveCapacity(text.count + 512)
         for field in header.fields where !field.isAny(of: ["", "return-path", "bcc", "resent-bcc"]) {
             content += text[field.whole]
@@ -129,6 +128,15 @@ nonisolated struct MessagePreparation: Hashable, Sendable {
         content.append(.lineFeed)
         if encodes { content += QuotedPrintable.encode(body) } else { content += body }
         if content.last != .lineFeed { content.append(.lineFeed) }
+    }
+
+    private static func hasLongLine(_ body: ArraySlice<UInt8>) -> Bool {
+        var length = 0
+        for byte in body {
+            length = byte == .lineFeed ? 0 : length + 1
+            if length > longestLine { return true }
+        }
+        return false
     }
 
     private static func characterSet(_ body: ArraySlice<UInt8>) -> String {

@@ -42,6 +42,7 @@ nonisolated enum Rows {
 
     /// Content as a file of this host has it: lines end with LF alone.
     static func localLines(_ content: [UInt8]) -> [UInt8] {
+        guard content.contains(.carriageReturn) else { return content }
         var output: [UInt8] = []
         output.reserveCapacity(content.count)
         for (index, byte) in content.enumerated() {

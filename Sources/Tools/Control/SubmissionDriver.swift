@@ -12,6 +12,7 @@ final class SubmissionDriver {
     // RFC 5321 sections 4.5.3.2.1 to 4.5.3.2.6: what a reply may take, and the one that ends the content.
     private static let patience: UInt64 = 5 * 60_000
     private static let finalPatience: UInt64 = 10 * 60_000
+    private static let farewellPatience: UInt64 = 5_000
     private static let pieceSize = 64 * 1024
 
     private let connection: Connection
@@ -44,6 +45,8 @@ final class SubmissionDriver {
                 if !farewell.isEmpty {
                     show(">>> ", farewell)
                     connection.write(farewell)
+                    // A server that is still writing its reply should not find the connection gone.
+                    _ = try? await reply(Self.farewellPatience)
                 }
                 switch outcome {
                 case .accepted: return

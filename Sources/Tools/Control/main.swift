@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: ISC
 
-import Host
 import Reactor
 
 Loop.run {
     let (personality, arguments) = Personality.choose(CommandLine.arguments)
     switch personality {
     case .control: Loop.stop(status: await ControlSession.run(arguments))
-    case .queueListing: Loop.stop(status: await ControlSession.run(arguments + ["show", "queue"]))
+    case .queueListing: Loop.stop(status: await ControlSession.listQueue(arguments))
     case .submission: Loop.stop(status: await SubmissionSession.run(arguments))
     }
 }

@@ -20,9 +20,10 @@ final class Instance {
     var configurationPath: String { "\(directory)/martlet.conf" }
     var spool: String { "\(directory)/spool" }
     var controlDirectory: String { "\(directory)/run/control" }
-    var log: LineCollector {
-        get throws { try #require(program).errors }
-    }
+    /// What martletd has logged, the last one that was started.
+    private(set) var log = LineCollector(-1)
+    /// For the message of a story that failed.
+    var lastWords: String { log.lines.suffix(30).joined(separator: "\n") }
 
     /// Makes the directory; nothing runs yet. With `unprivileged` martletd is no root even where it could be.
     init(
@@ -87,6 +88,7 @@ final class Instance {
         program = try Program(
             [Host.program("martletd"), "-d", "-f", configurationPath, "--instance", directory] + options,
             environment: environment, as: owner)
+        if let program { log = program.errors }
     }
 
     /// Starts martletd and waits until it serves.
@@ -97,7 +99,6 @@ final class Instance {
 
     func start(_ options: [String] = []) throws {
         try launch(options)
-        let log = try log
         guard log.wait(for: "info: Martlet", seconds: 30) != nil else {
             throw Failure("martletd does not serve: \(log.text)")
         }
@@ -158,6 +159,8 @@ final class Instance {
         guard result.status == 0 else { throw Failure("show queue: \(result.errors)") }
         return result.lines
     }
+
+    var queueText: String { (try? queueLines().joined(separator: "\n")) ?? "no answer" }
 
     func isQueueEmpty(within seconds: Double = 20) throws -> Bool {
         try eventually(within: seconds) { try queueLines().isEmpty }

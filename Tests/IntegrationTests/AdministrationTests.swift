@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: ISC
+
+import Testing
+
+extension WholeHouse.Unprivileged {
+    struct Administration {
+        /// One with `count` messages that wait for a next hop.
+        private func start(_ count: Int) throws -> (instance: Instance, sink: Sink) {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try instance.start(instance.usual(relay: instance.relay(to: sink)))
+            #expect(try instance.control("pause", "mta").status == 0)
+            for _ in 0..<count { try instance.submit(to: ["bob@example.com"]) }
+            return (instance, sink)
+        }
+
+        private func identifiers(_ instance: Instance) throws -> [String] {
+            try instance.queueLines().compactMap { $0.split(separator: "|").first.map(String.init) }
+        }
+
+        @Test func `the queue is shown in lines of 14 fields`() throws {
+            let (instance, _) = try start(3)
+            let lines = try instance.queueLines()
+            #expect(lines.count == 3)
+            for line in lines {
+                let fields = line.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+                try #require(fields.count == 14, "\(line)")
+                #expect(fields[0].wholeMatch(of: #/[0-9a-f]{16}/#) != nil)
+                #expect(fields[1] == "inet4")
+                #expect(fields[2] == "mta")
+                #expect(fields[4] == "alice@example.org")
+                #expect(fields[5] == "bob@example.com")
+                #expect(fields[6] == "bob@example.com")
+                let times = [7, 8, 9].compactMap { Int64(fields[$0]) }
+                #expect(times.count == 3)
+                #expect(times[1] > times[0])
+                #expect(fields[10] == "0")
+                #expect(fields[11] == "pending")
+            }
+            try instance.stop()
+        }
+
+        @Test(arguments: [["show", "queue"], ["show", "stats"], ["show", "status"]])
+        func `what is shown is JSON on demand`(words: [String]) throws {
+            let (instance, _) = try start(2)
+            let result = try Program.run(
+                [Host.program("martletctl"), "--instance", instance.directory, "--json"] + words, as: instance.owner)
+            #expect(result.status == 0)
+            let parsed = try Program.run(
+                ["python3", "-c", "import json, sys; print(len(json.load(sys.stdin)))"], input: result.output)
+            #expect(parsed.status == 0, "\(result.output)")
+            if words[1] == "queue" { #expect(parsed.output == "2\n") }
+            try instance.stop()
+        }
+
+        @Test func `a paused service waits, and goes on when resumed`() throws {
+            let (instance, sink) = try start(2)
+            #expect(try instance.control("show", "status").output.contains("MTA paused"))
+            #expect(try instance.control("pause", "mta").status == 1)
+            // Local mail goes on meanwhile, and when it has arrived the others had their time.
+            try instance.submit(to: ["\(instance.people[0])@example.org"])
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            #expect(sink.connections == 0)
+            #expect(try instance.control("resume", "mta").status == 0)
+            #expect(sink.waitForMessages(2))
+            #expect(try instance.isQueueEmpty())
+            try instance.stop()
+        }
+
+        @Test func `removed envelopes are gone, the others are delivered`() throws {
+            let (instance, sink) = try start(3)
+            let ids = try identifiers(instance)
+            let result = try instance.control("remove", ids[1])
+            #expect(result.status == 0)
+            #expect(result.output.contains("1 envelope"))
+            #expect(try identifiers(instance) == [ids[0], ids[2]])
+            try instance.control("resume", "mta")
+            #expect(sink.waitForMessages(2))
+            #expect(try instance.isQueueEmpty())
+            #expect(sink.messages.count == 2)
+            #expect(instance.log.lines(containing: "Remove for \(ids[1])").count == 1)
+            try instance.stop()
+        }
+
+        @Test func `held mail stays, over a restart too, until it is released`() throws {
+            let (instance, sink) = try start(2)
+            let ids = try identifiers(instance)
+            #expect(try instance.control("hold", ids[0]).status == 0)
+            try instance.control("resume", "mta")
+            #expect(sink.waitForMessages(1))
+            #expect(try instance.crash())
+            try instance.start()
+            let lines = try instance.queueLines()
+            #expect(lines.count == 1)
+            #expect(lines.first?.contains("hold") == true)
+            #expect(try instance.control("release", "all").status == 0)
+            #expect(sink.waitForMessages(2))
+            #expect(try instance.isQueueEmpty())
+            try instance.stop()
+        }
+
+        @Test func `a message and an envelope can be shown`() throws {
+            let (instance, _) = try start(1)
+            let id = try #require(try identifiers(instance).first)
+            let message = try instance.control("show", "message", String(id.prefix(8)))
+            #expect(message.output.headerField("Subject") == "test")
+            #expect(message.output.messageBody.hasPrefix("body"))
+            #expect(try instance.control("show", "envelope", id).output.contains("bob@example.com"))
+            try instance.stop()
+        }
+
+        @Test func `without a server martletctl says so`() throws {
+            let instance = try Instance()
+            let result = try instance.control("show", "queue")
+            #expect(result.status == 1)
+            #expect(result.errors.contains("doesn't seem to be running"))
+        }
+    }
+}

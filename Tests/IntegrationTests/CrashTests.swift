@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: ISC
+
+import Glibc
+import Testing
+
+extension WholeHouse.Unprivileged {
+    struct Crashes {
+        private static let kinds = [
+            "listener", "lookup", "resolver", "queue", "relay", "local", "keys", "account", "mailbox",
+        ]
+
+        /// Processes of one kind: daemons by role, agents by their program.
+        private func processes(_ kind: String, of instance: Instance) -> [HouseProcess] {
+            instance.descendants().filter { kind == "mailbox" ? $0.name == "martlet-mailbox" : $0.role == kind }
+        }
+
+        @Test func `each process is killed in turn while mail comes in, and all that was acknowledged arrives`() throws {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try instance.start(instance.usual(relay: instance.relay(to: sink)))
+            let parent = try #require(instance.program).pid
+            let people = instance.people.prefix(4)
+            let source = try NumberedSource(
+                instance, to: people.map { "\($0)@example.org" } + ["bob@example.com", "carol@example.net"])
+            #expect(source.waitForMore(20))
+            for kind in Self.kinds {
+                let victims = processes(kind, of: instance)
+                #expect(!victims.isEmpty || kind == "mailbox", "no \(kind) was there")
+                for victim in victims { kill(victim.pid, SIGKILL) }
+                // Mail must come in again, not only be survived; and a second belongs to each.
+                let second = Deadline(seconds: 1)
+                #expect(source.waitForMore(5), "nothing comes in after \(kind) was killed: \(instance.lastWords)")
+                while !second.isOver { poll(nil, 0, second.milliseconds) }
+            }
+            let acknowledged = try source.finish()
+            try instance.control("schedule", "all")
+            let isEmpty = try eventually(within: 40) {
+                try instance.control("schedule", "all")
+                return try instance.isQueueEmpty(within: 1)
+            }
+            #expect(isEmpty, "\(instance.queueText)")
+            let (times, halves) = NumberedSource.count(
+                people.flatMap { instance.mailbox($0).messages } + sink.contents())
+            let lost = acknowledged.subtracting(times.keys)
+            let repeated = times.filter { $0.value > 1 }
+            print("killed in turn: \(acknowledged.count) acknowledged, \(repeated.count) delivered more than once")
+            #expect(lost.isEmpty, "lost: \(lost.sorted())")
+            #expect(halves.isEmpty)
+            #expect(HouseProcess(parent)?.name == "martletd")
+            #expect(instance.program?.pid == parent)
+            try instance.stop()
+        }
+
+        @Test func `one that hangs is replaced within the bound`() throws {
+            let instance = try Instance(
+                environment: ["MARTLET_ALIVE_INTERVAL_MS": "200", "MARTLET_ALIVE_LIMIT_MS": "800"])
+            try instance.start(instance.usual())
+            for role in ["listener", "lookup", "resolver", "queue", "relay", "local", "keys"] {
+                let old = try #require(instance.daemons().first { $0.role == role })
+                kill(old.pid, SIGSTOP)
+                let isReplaced = eventually(within: 8) {
+                    !HouseProcess.lives(old.pid, started: old.started)
+                        && instance.daemons().contains { $0.role == role && $0.pid != old.pid }
+                }
+                #expect(isReplaced, "\(role) was not replaced")
+            }
+            let person = instance.people[0]
+            try instance.submit(to: ["\(person)@example.org"])
+            #expect(instance.mailbox(person).waitForMessages(1))
+            try instance.stop()
+        }
+
+        @Test func `without parent everything ends within a second, and the next one delivers what was queued`() throws {
+            let instance = try Instance()
+            let port = try Host.freePort()
+            let configuration = instance.usual(relay: "host smtp://127.0.0.1:\(port)")
+            try instance.start(configuration)
+            for number in 1...5 { try instance.submit(to: ["bob@example.com"], "Subject: \(number)\n\nqueued") }
+            #expect(try instance.queueLines().count == 5)
+            #expect(try instance.crash())
+            let sink = try Sink(instance, port: port)
+            try instance.start(configuration)
+            try instance.control("schedule", "all")
+            #expect(sink.waitForMessages(5))
+            #expect(try instance.isQueueEmpty())
+            #expect(Set(sink.contents().compactMap { $0.headerField("Subject") }) == ["1", "2", "3", "4", "5"])
+            #expect(sink.messages.count == 5)
+            try instance.stop()
+        }
+    }
+}

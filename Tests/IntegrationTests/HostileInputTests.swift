@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: ISC
+
+import Foundation
+import Glibc
+import Testing
+
+extension WholeHouse.Unprivileged {
+    /// Whatever comes over a socket, one client may suffer by it, and no process.
+    struct HostileInput {
+        private struct Noise: RandomNumberGenerator {
+            var state: UInt64
+            mutating func next() -> UInt64 {
+                state ^= state << 13
+                state ^= state >> 7
+                state ^= state << 17
+                return state
+            }
+        }
+
+        private static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
+            var generator = Noise(state: seed)
+            return (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        }
+
+        private static let hello: [UInt8] =
+            [0x16, 3, 1, 0, 0x7F, 1, 0, 0, 0x7B, 3, 3] + noise(32, seed: 99) + [0] + [0, 2, 0x13, 1, 1, 0]
+
+        private static let dialogues: [(name: String, bytes: [UInt8])] = [
+            ("random bytes", noise(200_000, seed: 1)),
+            ("zeros", [UInt8](repeating: 0, count: 100_000)),
+            ("TLS", hello),
+            ("HTTP", Array("GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: x\r\n\r\n".utf8)),
+            ("a line without end", [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20)),
+            ("line feeds", [UInt8](repeating: 10, count: 100_000)),
+            ("commands out of order", Array(String(repeating: "RCPT TO:<a@b>\r\nDATA\r\n.\r\n", count: 500).utf8)),
+            (
+                "a header without end",
+                Array("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<bin@example.org>\r\nDATA\r\n".utf8)
+                    + [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20)
+            ),
+        ]
+
+        @Test func `noise on the SMTP port harms nobody else`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let pids = instance.pids()
+            for (name, bytes) in Self.dialogues {
+                let noisy = try instance.client()
+                noisy.send(bytes: bytes, seconds: 10)
+                let other = try instance.client()
+                try other.greet()
+                try other.say("QUIT", "221")
+                noisy.finishSending()
+                #expect(noisy.isClosed(within: 15), "\(name) is still being listened to")
+            }
+            #expect(instance.pids() == pids, "\(instance.lastWords)")
+            try instance.submit(to: ["\(instance.people[0])@example.org"])
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            try instance.stop()
+        }
+
+        @Test func `noise on the local sockets closes that client only`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let pids = instance.pids()
+            let names = try FileManager.default.contentsOfDirectory(atPath: instance.controlDirectory).sorted()
+            #expect(names.count >= 8)
+            var frames = Self.dialogues.map(\.bytes)
+            // A frame that announces more than there may ever be, and one that is too short.
+            frames += [[0xFF, 0xFF, 0xFF, 0xFF, 1], [0, 0, 0, 0], [13, 0, 0, 0, 0xEE] + [UInt8](repeating: 0, count: 8)]
+            for path in names.map({ "\(instance.controlDirectory)/\($0)" }) + ["\(instance.directory)/run/submit"] {
+                for bytes in frames {
+                    let noisy = try SMTPClient(path: path)
+                    noisy.send(bytes: bytes, seconds: 10)
+                    noisy.finishSending()
+                    #expect(noisy.isClosed(within: 15), "\(path) still listens")
+                }
+                #expect(try instance.control("show", "status").status == 0)
+            }
+            #expect(instance.pids() == pids, "\(instance.lastWords)")
+            try instance.submit(to: ["\(instance.people[0])@example.org"])
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            try instance.stop()
+        }
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: ISC
+
+import Foundation
+import Glibc
+import Testing
+
+/// What cannot start says so in one clear line and ends.
+private func expectRefusal(
+    _ instance: Instance, _ words: String..., configuration: String? = nil,
+    at place: SourceLocation = #_sourceLocation
+) throws {
+    let (status, lines) = try instance.startInVain(configuration)
+    #expect(status == 1, "\(lines)", sourceLocation: place)
+    let complaints = lines.filter { !$0.contains(" warn: ") && !$0.contains(" debug: ") }
+    #expect(complaints.count == 1, "\(complaints)", sourceLocation: place)
+    for word in words {
+        #expect(lines.contains { $0.contains(word) }, "\(word) is not in \(lines)", sourceLocation: place)
+    }
+    #expect(eventually(within: 2) { instance.descendants().isEmpty }, sourceLocation: place)
+}
+
+extension WholeHouse.Unprivileged {
+    struct Starts {
+        @Test func `a port in use is named`() throws {
+            let instance = try Instance()
+            let other = try Sink(instance)
+            try expectRefusal(
+                instance, "127.0.0.1", "\(other.port)",
+                configuration: instance.usual().replacingOccurrences(of: "\(instance.port)", with: "\(other.port)"))
+        }
+
+        @Test func `port 25 without rights is named`() throws {
+            let instance = try Instance(unprivileged: true)
+            try expectRefusal(
+                instance, "127.0.0.1", "25", "ermission",
+                configuration: instance.usual().replacingOccurrences(of: "port \(instance.port)", with: "port 25"))
+        }
+
+        @Test func `a configuration that is not there is named`() throws {
+            let instance = try Instance()
+            try expectRefusal(instance, "martlet.conf", "No such file")
+        }
+
+        @Test func `a mistake in the configuration is named with its line`() throws {
+            let instance = try Instance()
+            try expectRefusal(instance, "martlet.conf:1:", configuration: "listen on nowhere-at-all port\n")
+        }
+
+        @Test func `a spool that is open to others is refused`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            try instance.stop()
+            chmod(instance.spool, 0o755)
+            try expectRefusal(instance, instance.spool, "0700")
+        }
+
+        @Test func `a second one in the same directory says so, and the first goes on`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let second = try Program(
+                [Host.program("martletd"), "-d", "-f", instance.configurationPath, "--instance", instance.directory],
+                as: instance.owner)
+            #expect(second.wait(seconds: 10) == 1)
+            second.errors.waitForEnd()
+            #expect(second.errors.lines.count == 1)
+            #expect(second.errors.text.contains("already running"))
+            try instance.submit(to: ["\(instance.people[0])@example.org"])
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            try instance.stop()
+        }
+
+        @Test func `one without privileges says that nothing is separated`() throws {
+            let instance = try Instance(unprivileged: true)
+            try instance.start(instance.usual())
+            #expect(instance.log.wait(for: "not started by root", seconds: 5) != nil)
+            try instance.submit(to: ["\(instance.people[0])@example.org"])
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            try instance.stop()
+        }
+    }
+}
+
+extension WholeHouse.Private {
+    struct Starts {
+        @Test func `a user that is missing is named, and what to do`() throws {
+            let instance = try Instance()
+            let passwd = try String(contentsOfFile: "/etc/passwd", encoding: .utf8)
+            defer { try? passwd.write(toFile: "/etc/passwd", atomically: false, encoding: .utf8) }
+            let others = passwd.split(separator: "\n").filter { !$0.hasPrefix("_martletq:") }.joined(separator: "\n")
+            try (others + "\n").write(toFile: "/etc/passwd", atomically: false, encoding: .utf8)
+            try expectRefusal(instance, "_martletq", "useradd", configuration: instance.usual())
+        }
+
+        @Test func `a configuration that anybody may change is refused`() throws {
+            let instance = try Instance()
+            try instance.write(instance.usual())
+            chmod(instance.configurationPath, 0o666)
+            try expectRefusal(instance, "martlet.conf", "writable by everyone")
+        }
+    }
+}
