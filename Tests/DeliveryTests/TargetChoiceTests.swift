@@ -9,7 +9,9 @@ import Testing
 
 @Suite struct TargetChoiceTests {
     private func name(_ text: String) -> Domain { Domain(text) ?? Domain(literal: address("192.0.2.255")) }
-    private func address(_ text: String) -> IPAddress { IPAddress(text) ?? IPAddress(bytes: [0, 0, 0, 0]) ?? address(text) }
+    private func address(_ text: String) -> IPAddress {
+        IPAddress(text) ?? IPAddress(bytes: [0, 0, 0, 0]) ?? address(text)
+    }
 
     private func target(_ host: String, _ preference: UInt16, _ addresses: String...) -> RouteTarget {
         RouteTarget(name: name(host), preference: preference, addresses: addresses.map(address), isSecure: false)

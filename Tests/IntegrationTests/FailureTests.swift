@@ -40,7 +40,7 @@ extension WholeHouse.Unprivileged {
             let mailbox = instance.mailbox(instance.people[0])
             #expect(mailbox.waitForMessages(1), "\(instance.lastWords)")
             let notice = try #require(mailbox.messages.first)
-            #expect(notice.hasPrefix("Return-Path: <>\n"))
+            #expect(notice.hasPrefix("Delivered-To: \(sender)\n"))
             let type = try #require(notice.headerField("Content-Type"))
             #expect(type.contains("multipart/report") && type.contains("delivery-status"))
             for part in [

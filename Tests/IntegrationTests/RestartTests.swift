@@ -29,7 +29,10 @@ extension WholeHouse.Unprivileged {
                 try instance.start(configuration)
                 #expect(try instance.queueLines().compactMap { $0.split(separator: "|").first } == before)
             }
+            // A next hop that refused the connection is left alone for a while; a new relay knows nothing of that.
+            try instance.stop()
             let sink = try Sink(instance, port: port)
+            try instance.start(configuration)
             try instance.control("schedule", "all")
             let isEmpty = try instance.isQueueEmpty()
             #expect(isEmpty, "\(instance.queueText)")
@@ -40,7 +43,7 @@ extension WholeHouse.Unprivileged {
             }
             #expect(recipients == ["bob@example.com": 11, "carol@example.com": 10])
             let largeOnes = sink.contents().filter { $0.headerField("Subject") == "large" }
-            #expect(largeOnes.map { $0.messageBody } == [large.messageBody + "\n"] || largeOnes.map(\.messageBody) == [large.messageBody])
+            #expect(largeOnes.map { $0.messageBody } == [large.messageBody + "\n"])
             // Nothing comes twice after the next start.
             let count = sink.messages.count
             try instance.stop()

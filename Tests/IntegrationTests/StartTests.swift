@@ -38,12 +38,12 @@ extension WholeHouse.Unprivileged {
 
         @Test func `a configuration that is not there is named`() throws {
             let instance = try Instance()
-            try expectRefusal(instance, "martlet.conf", "No such file")
+            try expectRefusal(instance, "failed to open", "martlet.conf")
         }
 
         @Test func `a mistake in the configuration is named with its line`() throws {
             let instance = try Instance()
-            try expectRefusal(instance, "martlet.conf:1:", configuration: "listen on nowhere-at-all port\n")
+            try expectRefusal(instance, "martlet.conf:1:", configuration: "listen on lo port\n" + instance.usual())
         }
 
         @Test func `a spool that is open to others is refused`() throws {

@@ -94,9 +94,10 @@ import Testing
     }
 
     @Test(arguments: [
-        [], ["maildir"], ["maildir", "~/Maildir", "bob", "home", "h"], ["mbox", "/var/mail", "../bob", "/home/bob", "h"],
+        [], ["maildir"], ["maildir", "~/Maildir", "bob", "home", "h"],
+        ["mbox", "/var/mail", "../bob", "/home/bob", "h"],
         ["mbox", "/var/mail", "a/b", "/home/bob", "h"], ["maildir", "~/Maildir", "bob", "/home/bob", "h", "x"],
-        ["other", "-", "bob", "/home/bob", "h"],
+        ["command", "-", "bob", "/home/bob", "h"],
     ])
     func `other words are refused`(_ words: [String]) {
         #expect(AgentArguments(words) == nil)

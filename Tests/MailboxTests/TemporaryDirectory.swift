@@ -55,7 +55,8 @@ final class TemporaryDirectory {
 
 func delivery(_ number: UInt32 = 1, created: Int64 = 1000, form: LocalForm = .action) -> MailboxDelivery {
     let sender = ReversePath("alice@example.org") ?? .null
-    let recipient = Mail.Mailbox("bob+lists@example.org") ?? Mail.Mailbox(.postmaster, at: Domain(literal: .unspecified))
+    let recipient =
+        Mail.Mailbox("bob+lists@example.org") ?? Mail.Mailbox(.postmaster, at: Domain(literal: .unspecified))
     return MailboxDelivery(
         id: EnvelopeID(MessageID(0xabcd), number: number), sender: sender, recipient: recipient,
         destination: recipient, subaddress: nil, form: form, created: Timestamp(seconds: created), length: 0)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: ISC
 
-import Glibc
 import Posix
 
 /// The text of a key file in memory of its own, which is overwritten when it has been used.
@@ -39,8 +38,7 @@ nonisolated struct KeyText: ~Copyable {
     }
 
     private static func free(_ buffer: UnsafeMutableRawBufferPointer) {
-        // Not left out by the compiler, as a plain loop over memory that is freed next might be.
-        if let base = buffer.baseAddress { explicit_bzero(base, buffer.count) }
+        Memory.erase(buffer)
         buffer.deallocate()
     }
 }

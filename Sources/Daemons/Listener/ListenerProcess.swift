@@ -16,6 +16,8 @@ final class ListenerProcess: DaemonProcess {
     private static let reservedDescriptors = 64
     // Connections of one local user at a time; more would starve the others of this host.
     private static let submissionsPerUser = 32
+    // A drain of no more seconds than this is the end of the server.
+    private static let shortDrain: UInt32 = 60
     // RFC 5321 section 4.5.3.2.7 asks for at least 5 minutes.
     static let idleMilliseconds: UInt64 = 300_000
 
@@ -217,11 +219,15 @@ final class ListenerProcess: DaemonProcess {
         }
     }
 
+    // With little time the host is stopping, and idle clients are told so; with much time there is a new
+    // configuration, and each session goes on to its own end under the old one.
     private func drain(_ seconds: UInt32) {
         isDraining = true
         acceptors = []
         if sessions.isEmpty { return Loop.stop() }
-        for session in sessions.values { session.endSoon() }
+        if seconds <= Self.shortDrain {
+            for session in sessions.values { session.endSoon() }
+        }
         let timer = Timer()
         timer.start(afterMilliseconds: UInt64(seconds) * 1000) {
             _ = timer

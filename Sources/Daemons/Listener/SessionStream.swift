@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: ISC
 
 import Bytes
-import Glibc
 import Mail
 import Posix
 import Reactor
@@ -51,7 +50,7 @@ final class NetworkStream: SessionStream {
         var left = Self.lingerBytes
         do {
             try await connection.drain(timeoutMilliseconds: Self.lingerMilliseconds)
-            shutdown(connection.number, Int32(SHUT_WR))
+            connection.endOutput()
             while left > 0 {
                 left -= max(1, connection.available)
                 connection.consume(connection.available)

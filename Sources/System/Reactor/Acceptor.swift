@@ -6,8 +6,6 @@ public import Posix
 /// Takes clients from a listening socket and survives the moment in which no descriptor is left.
 @MainActor
 public final class Acceptor {
-    // More would keep those waiting that are already in.
-    private static let perTurn = 64
     private static let pauseMilliseconds: UInt64 = 200
 
     private let descriptor: FileDescriptor
@@ -48,17 +46,16 @@ public final class Acceptor {
         watch?.enable()
     }
 
+    // One at a time: the event comes again while another waits, those that are in are served in between, several
+    // workers share a burst evenly, and no call is spent on learning that nobody is left.
     private func readable() {
-        for _ in 0..<Self.perTurn {
-            do {
-                guard let client = try descriptor.accept() else { return }
-                hand(client)
-            } catch {
-                if error.code == EMFILE || error.code == ENFILE { shed() }
-                // Out of memory, say: the client still waits, and the event would come again at once.
-                breathe()
-                return
-            }
+        do {
+            guard let client = try descriptor.accept() else { return }
+            hand(client)
+        } catch {
+            if error.code == EMFILE || error.code == ENFILE { shed() }
+            // Out of memory, say: the client still waits, and the event would come again at once.
+            breathe()
         }
     }
 

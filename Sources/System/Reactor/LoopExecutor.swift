@@ -77,7 +77,8 @@ nonisolated final class LoopExecutor: MainExecutor, TaskExecutor, SchedulingExec
             for job in running { job.runSynchronously(isolatedTo: serial, taskExecutor: task) }
             running.removeAll(keepingCapacity: true)
             rounds += 1
-            if ready.isEmpty { runEndOfTurn() }
+            // Jobs without end must not keep back what was written.
+            if ready.isEmpty || rounds == Self.roundsPerTurn { runEndOfTurn() }
             // Work at the end of a turn may plan more of its kind, which no event would bring back.
         } while !(ready.isEmpty && endOfTurn.isEmpty) && rounds < Self.roundsPerTurn && !isStopped
     }

@@ -53,6 +53,7 @@ final class Handover: @unchecked Sendable {
     private var isUrgent = false
     private var isStopping = false
     private var isWaiting = false
+    private var sleepsForEver = false
     /// When the first lazy job has waited a second, in milliseconds of the monotonic clock.
     private var lazyDeadline: UInt64?
     let wake: FileDescriptor
@@ -88,17 +89,20 @@ final class Handover: @unchecked Sendable {
 
     /// Jobs are done in the order in which they are put; a lazy one may wait for a second or for one that is not.
     func put(_ job: SpoolJob, isLazy: Bool) {
-        locked {
+        let mustWake = locked {
             jobs.append(job)
             if isLazy, !isUrgent {
-                guard lazyDeadline == nil else { return }
+                guard lazyDeadline == nil else { return false }
                 lazyDeadline = Handover.now() + Handover.laziness
-            } else {
-                if isUrgent { return }
-                isUrgent = true
+                // One that sleeps for a while looks again in time by itself.
+                return isWaiting && sleepsForEver
             }
-            if isWaiting { pthread_cond_signal(condition) }
+            if isUrgent { return false }
+            isUrgent = true
+            return isWaiting
         }
+        // Behind the lock, so that the thread does not wake only to wait for it.
+        if mustWake { pthread_cond_signal(condition) }
     }
 
     func takeEvents() -> [SpoolEvent] {
@@ -128,11 +132,16 @@ final class Handover: @unchecked Sendable {
 
     /// Waits until something has to be done, or until `deadline`; returns at once when that is 0.
     func take(until deadline: UInt64?) -> Work {
-        locked {
+        // After work there will be more: the outcome of what was just written comes lazily within moments, and waking
+        // the thread only to tell it of that would cost two switches for each message.
+        var nap: UInt64? = Handover.now() + Handover.laziness
+        return locked {
             while !isUrgent, !isStopping {
                 let now = Handover.now()
-                let earliest = [deadline, lazyDeadline].compactMap { $0 }.min()
-                if let earliest, earliest <= now { break }
+                if let end = nap, end <= now { nap = nil }
+                if let earliest = [deadline, lazyDeadline].compactMap({ $0 }).min(), earliest <= now { break }
+                let earliest = [deadline, lazyDeadline, nap].compactMap { $0 }.min()
+                sleepsForEver = earliest == nil
                 isWaiting = true
                 if let earliest {
                     var time = timespec(

@@ -28,11 +28,30 @@ public struct RecoveredMessage {
     public var outcomes: [UInt32: RecoveredOutcome]
     /// Its body file is gone or too short: there is nothing that could be delivered.
     public var isBodyMissing: Bool
+
+    public init(
+        position: SpoolPosition, id: MessageID, envelopeCount: UInt32, envelopes: [UInt8], attributes: [UInt8],
+        size: UInt64, outcomes: [UInt32: RecoveredOutcome], isBodyMissing: Bool
+    ) {
+        self.position = position
+        self.id = id
+        self.envelopeCount = envelopeCount
+        self.envelopes = envelopes
+        self.attributes = attributes
+        self.size = size
+        self.outcomes = outcomes
+        self.isBodyMissing = isBodyMissing
+    }
 }
 
 public struct RecoveredOutcome: Hashable, Sendable {
     public var payload: [UInt8]
     public var isFinal: Bool
+
+    public init(payload: [UInt8], isFinal: Bool) {
+        self.payload = payload
+        self.isFinal = isFinal
+    }
 }
 
 /// Something that the log has to tell.

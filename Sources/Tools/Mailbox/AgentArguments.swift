@@ -6,14 +6,11 @@ import Mail
 ///
 ///     martlet-mailbox maildir TEMPLATE USER HOME HOSTNAME [junk]
 ///     martlet-mailbox mbox DIRECTORY USER HOME HOSTNAME
-///     martlet-mailbox command - USER HOME HOSTNAME
 nonisolated struct AgentArguments: Hashable, Sendable {
     enum Duty: Hashable, Sendable {
         case maildir(template: String, usesJunk: Bool)
         /// A file named for the user in this directory.
         case mbox(directory: String)
-        /// Only what ~/.forward or an alias says: files, and commands of the shell.
-        case command
     }
 
     let duty: Duty
@@ -37,9 +34,6 @@ nonisolated struct AgentArguments: Hashable, Sendable {
                 return nil
             }
             duty = .mbox(directory: words[1])
-        case "command":
-            guard rest.isEmpty else { return nil }
-            duty = .command
         default:
             return nil
         }

@@ -51,14 +51,10 @@ final class AgentProcess {
 
     private func prepare() throws {
         switch arguments.duty {
-        case .maildir(let text, _):
-            template = try FormatTemplate(text, for: .path)
-            _ = try confine(.mailbox(.ownFiles), descriptors: Self.descriptors)
-        case .mbox:
-            _ = try confine(.mailbox(.ownFiles), descriptors: Self.descriptors)
-        case .command:
-            _ = try confine(.mailbox(.commands), descriptors: Self.descriptors)
+        case .maildir(let text, _): template = try FormatTemplate(text, for: .path)
+        case .mbox: break
         }
+        _ = try confine(.mailbox(.ownFiles), descriptors: Self.descriptors)
     }
 
     private func serve(_ channel: consuming FileDescriptor) {
@@ -122,7 +118,6 @@ final class AgentProcess {
             switch arguments.duty {
             case .maildir(_, let usesJunk): return maildirSink(delivery, usesJunk ? .used : .unused)
             case .mbox(let directory): return mbox("\(directory)/\(arguments.user)", .spool).begin(delivery)
-            case .command: return decided(delivery.id, .deferred("This agent only runs commands"))
             }
         case .forward, .alias:
             return sink(forItemOf: delivery)
@@ -142,8 +137,8 @@ final class AgentProcess {
             } catch {
                 return decided(delivery.id, .failed("Invalid path in ~/.forward or alias: \(error)"))
             }
-        case .command(let text):
-            _ = text
+        case .command:
+            // In this sandbox nothing can be run.
             return decided(delivery.id, .deferred("Commands need an agent of their own"))
         }
     }

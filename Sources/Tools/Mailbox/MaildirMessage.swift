@@ -119,7 +119,9 @@ nonisolated final class MaildirMessage {
         var start = 0
         while start < output.count {
             let count = output.withUnsafeBytes { buffer in
-                FileDescriptor.retrying { Glibc.write(number, buffer.baseAddress.map { $0 + start }, buffer.count - start) }
+                FileDescriptor.retrying {
+                    Glibc.write(number, buffer.baseAddress.map { $0 + start }, buffer.count - start)
+                }
             }
             guard count > 0 else { return fail(SystemError("write", count == 0 ? ENOSPC : errno)) }
             start += count

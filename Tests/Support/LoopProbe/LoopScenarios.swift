@@ -14,7 +14,9 @@ enum LoopScenarios {
                     return number
                 }
             }
-            return await group.reduce(0, +)
+            var sum = 0
+            for await number in group { sum += number }
+            return sum
         }
         Check.equal(sum, 210, "sum of the group")
         async let first = slow(1)

@@ -35,7 +35,7 @@ let scenarios: [String: () async throws -> Void] = [
     "descriptors": PeerScenarios.descriptors,
     "huge": PeerScenarios.huge,
     "peer-always-behind": PeerScenarios.alwaysBehind,
-    "peer-close": PeerScenarios.close,
+    "peer-close": PeerScenarios.closing,
     "peer-gone": PeerScenarios.gone,
     "violations": ViolationScenarios.each,
     "violation-alone": ViolationScenarios.onlyThatEdge,

@@ -4,7 +4,7 @@
 
 usage: sink.py ADDRESS PORT DIRECTORY
 Each message goes into a file of DIRECTORY as it came, dots undone. Input: PHASE REPLY, where PHASE is one of connect,
-hello, mail, rcpt, data, end and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
+hello, mail, rcpt, rcpt.USER, data, end and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
 connection there.
 """
 import os
@@ -69,8 +69,10 @@ def serve(connection, number, directory):
                 if answer("mail", "250 2.1.0 Ok"):
                     sender, recipients = text[text.index("<") + 1:text.index(">")], []
             elif verb == b"RCPT":
-                if answer("rcpt", "250 2.1.5 Ok"):
-                    recipients.append(text[text.index("<") + 1:text.index(">")])
+                recipient = text[text.index("<") + 1:text.index(">")]
+                phase = "rcpt." + recipient.partition("@")[0]
+                if answer(phase if phase in replies else "rcpt", "250 2.1.5 Ok"):
+                    recipients.append(recipient)
             elif verb == b"DATA":
                 if not recipients:
                     connection.sendall(b"554 5.5.1 No recipients\r\n")

@@ -102,7 +102,8 @@ final class LocalProcess: DaemonProcess {
 
     /// Whether one more agent may be started; if not, the line is told later.
     func mayStart(_ key: AgentLine.Key) -> Bool {
-        if agents >= Self.mostAgents, let idle = lines.values.filter(\.isIdle).min(by: { $0.idleSince < $1.idleSince }) {
+        if agents >= Self.mostAgents, let idle = lines.values.filter(\.isIdle).min(by: { $0.idleSince < $1.idleSince })
+        {
             idle.close()
         }
         guard agents < Self.mostAgents else {

@@ -19,16 +19,17 @@ final class RelayProcess: DaemonProcess {
     let tables = PeerSlot<LookupToRelay, RelayToLookup>()
     let lookup: RouteLookup
     var penalties = Penalties()
-    private let configuration: ServerConfiguration
+    private var configuration: ServerConfiguration
     private var routes: [RouteKey: RelayRoute] = [:]
+    // Routes of a configuration that has been replaced; they end with their messages.
+    private var retired: [RelayRoute] = []
     private var connections: [IPAddress: Int] = [:]
     private var desk: ControlDesk?
 
     init(_ child: Child) {
         self.child = child
         queue = QueueLink(child)
-        let text = Array(child.assignment.configuration.utf8)
-        let parsed = ServerConfiguration.parse(text, named: "relay", options: ParseOptions(.partial))
+        let parsed = Self.parse(child.assignment.configuration)
         guard let configuration = parsed.configuration else {
             child.leave(because: "configuration: \(parsed.errors.first.map { "\($0)" } ?? "unreadable")")
         }
@@ -38,7 +39,8 @@ final class RelayProcess: DaemonProcess {
         self.configuration = configuration
         serverName = name
         lookup = RouteLookup(
-            configuration, ownName: name, ownAddresses: Set(child.assignment.localAddresses.compactMap { IPAddress($0) }))
+            configuration, ownName: name,
+            ownAddresses: Set(child.assignment.localAddresses.compactMap { IPAddress($0) }))
     }
 
     func begin() throws {
@@ -46,8 +48,9 @@ final class RelayProcess: DaemonProcess {
         child.peerArrived = { [unowned self] grant, descriptor in join(grant, descriptor) }
         child.drained = { [unowned self] seconds in
             queue.drain(seconds)
-            for route in routes.values { route.wakeIdle() }
+            for route in Array(routes.values) + retired { route.wakeIdle() }
         }
+        child.reloaded = { [unowned self] _, text in reload(text) }
         for (socket, held) in child.grants.sockets {
             guard let descriptor = held.take() else { continue }
             switch socket {
@@ -56,6 +59,19 @@ final class RelayProcess: DaemonProcess {
             }
         }
         child.ready()
+    }
+
+    private static func parse(_ text: String) -> ParsedConfiguration {
+        ServerConfiguration.parse(Array(text.utf8), named: "relay", options: ParseOptions(.partial))
+    }
+
+    // Whole or not at all: what waits goes on as it was begun.
+    private func reload(_ text: String) {
+        guard let configuration = Self.parse(text).configuration else {
+            return child.log.warning("relay: the new configuration cannot be read; the old one stays")
+        }
+        self.configuration = configuration
+        lookup.configuration = configuration
     }
 
     private func join(_ grant: PeerGrant, _ descriptor: consuming FileDescriptor) {
@@ -85,10 +101,12 @@ final class RelayProcess: DaemonProcess {
         }
         var groups: [Group: [RecipientWork]] = [:]
         for work in request.recipients {
-            guard case .relay(let name) = work.dispatch, case .relay(let action)? = configuration.action(named: name)?.kind
+            guard case .relay(let name) = work.dispatch,
+                case .relay(let action)? = configuration.action(named: name)?.kind
             else {
                 // The envelope is older than the configuration; an administrator can bring the action back.
-                decide(work, .deferred(Reply(451, EnhancedStatus(4, 3, 5), "No relay action of that name")), session: nil)
+                decide(
+                    work, .deferred(Reply(451, EnhancedStatus(4, 3, 5), "No relay action of that name")), session: nil)
                 continue
             }
             counters.add("mta.envelope")
@@ -110,17 +128,22 @@ final class RelayProcess: DaemonProcess {
     }
 
     private func route(_ key: RouteKey) -> RelayRoute? {
-        if let route = routes[key] { return route }
         guard case .relay(let action)? = configuration.action(named: key.action)?.kind else { return nil }
         let limits = configuration.relayLimits(forDomain: key.domain)
+        if let route = routes[key] {
+            if route.action == action, route.limits == limits { return route }
+            retired.append(route)
+            route.wakeIdle()
+        }
         let route = RelayRoute(key, action, limits, self)
         routes[key] = route
         counters.set("mta.relay", Int64(routes.count))
         return route
     }
 
-    func forget(_ key: RouteKey) {
-        routes[key] = nil
+    func forget(_ route: RelayRoute) {
+        retired.removeAll { $0 === route }
+        if routes[route.key] === route { routes[route.key] = nil }
         counters.set("mta.relay", Int64(routes.count))
     }
 
@@ -145,6 +168,12 @@ final class RelayProcess: DaemonProcess {
         guard connections[address, default: 0] < max(1, limit) else { return false }
         connections[address, default: 0] += 1
         return true
+    }
+
+    /// Makes room at a host that has as many connections as it may have.
+    func evictIdle(at address: IPAddress) -> Bool {
+        for route in routes.values where route.evictIdle(at: address) { return true }
+        return false
     }
 
     func leave(_ address: IPAddress) {

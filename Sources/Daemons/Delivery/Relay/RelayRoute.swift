@@ -13,6 +13,8 @@ import Reactor
 final class RelayRoute {
     // What the reference waits at a limit.
     private static let retryMilliseconds: UInt64 = 5_000
+    // What an idle connection of another route needs to make room.
+    private static let roomMilliseconds: UInt64 = 100
 
     let key: RouteKey
     let action: RelayAction
@@ -35,7 +37,7 @@ final class RelayRoute {
     }
 
     private var waiting: Int { tasks.count - start }
-    var isUnused: Bool { waiting == 0 && sessions.isEmpty }
+    var isUnused: Bool { waiting == 0 && sessions.isEmpty && !retryTimer.isRunning }
 
     private var connectionLimit: Int {
         max(1, min(limits.connectionsPerHost, limits.connectionsPerRelay, limits.connectionsPerDomain))
@@ -76,7 +78,8 @@ final class RelayRoute {
             session.wake()
             wanted -= 1
         }
-        guard !process.queue.isDraining else { return }
+        // Where the last connection could not be had, the next one waits too.
+        guard !process.queue.isDraining, !retryTimer.isRunning else { return }
         while connecting < wanted, sessions.count < connectionLimit, isProven || sessions.isEmpty {
             guard process.mayConnect else { return retryLater() }
             open()
@@ -96,7 +99,7 @@ final class RelayRoute {
             sessions[ObjectIdentifier(session)] = nil
             if sessions.isEmpty { isProven = false }
             pump()
-            if isUnused { process.forget(key) }
+            if isUnused { process.forget(self) }
         }
     }
 
@@ -117,12 +120,25 @@ final class RelayRoute {
         for session in sessions { session.wake() }
     }
 
-    /// All hosts are at their limits; later there may be room.
-    func limited() { if sessions.count <= 1 { retryLater() } }
+    /// All hosts are at their limits; later there may be room, and soon where an idle connection gives way.
+    func limited(at address: IPAddress) {
+        retryLater(process.evictIdle(at: address) ? Self.roomMilliseconds : Self.retryMilliseconds)
+    }
 
-    private func retryLater() {
+    private func retryLater(_ milliseconds: UInt64 = retryMilliseconds) {
         guard !retryTimer.isRunning else { return }
-        retryTimer.start(afterMilliseconds: Self.retryMilliseconds) { [weak self] in self?.pump() }
+        retryTimer.start(afterMilliseconds: milliseconds) { [weak self] in
+            guard let self else { return }
+            pump()
+            if isUnused { process.forget(self) }
+        }
+    }
+
+    /// Ends one session that waits for a message with a connection to that host; false when there is none.
+    func evictIdle(at address: IPAddress) -> Bool {
+        guard let index = idle.firstIndex(where: { $0.address == address }) else { return false }
+        idle.remove(at: index).endIdle()
+        return true
     }
 
     /// No host took the connection. Where others stand, the messages wait for them.

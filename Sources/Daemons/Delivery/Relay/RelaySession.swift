@@ -23,6 +23,9 @@ final class RelaySession {
     private let turn: Int
     /// The server has greeted us and taken our greeting.
     private(set) var isEstablished = false
+    /// Of the host that it is connected to.
+    private(set) var address: IPAddress?
+    private var isEnding = false
     private var messages = 0
     private var waiter: UnsafeContinuation<Void, Never>?
     private let idleTimer = Timer()
@@ -52,14 +55,20 @@ final class RelaySession {
             return route.unreachable(Self.deferred("Could not retrieve source address"), by: self)
         }
         var reason: String?
-        var isLimited = false
+        var limited: IPAddress?
         for endpoint in endpoints {
             if process.penalties.isBlocked(endpoint, now: Loop.milliseconds) { continue }
             if let source, source.family != endpoint.address.family { continue }
-            guard process.enter(endpoint.address, limit: route.limits.connectionsPerHost) else {
-                isLimited = true
+            if let missing = missingFeature(endpoint) {
+                // The host is not to blame.
+                reason = missing
                 continue
             }
+            guard process.enter(endpoint.address, limit: route.limits.connectionsPerHost) else {
+                limited = endpoint.address
+                continue
+            }
+            address = endpoint.address
             let result = await attempt(endpoint, from: source)
             process.leave(endpoint.address)
             switch result {
@@ -71,7 +80,7 @@ final class RelaySession {
                     "smtp-out: Disabling route \(source?.hostText ?? "[]") <-> \(endpoint.relayName) for \(seconds)s")
             }
         }
-        if isLimited { return route.limited() }
+        if let limited { return route.limited(at: limited) }
         route.unreachable(Self.deferred(reason ?? "All routes to destination blocked"), by: self)
     }
 
@@ -91,7 +100,6 @@ final class RelaySession {
 
     private func attempt(_ endpoint: Endpoint, from source: IPAddress?) async -> Attempt {
         process.child.log.info("\(id) mta connecting address=\(endpoint.description) host=\(endpoint.name)")
-        if let missing = missingFeature(endpoint) { return fail(missing) }
         let descriptor: FileDescriptor
         do {
             descriptor = try await Dialing.connect(
@@ -166,7 +174,7 @@ final class RelaySession {
                 wake()
             }
         }
-        return route.take()
+        return isEnding ? nil : route.take()
     }
 
     /// Ends the wait for a message.
@@ -175,6 +183,12 @@ final class RelaySession {
         let waiting = waiter
         waiter = nil
         waiting?.resume()
+    }
+
+    /// Ends the session instead, for one that needs its place.
+    func endIdle() {
+        isEnding = true
+        wake()
     }
 
     func messageDone() { messages += 1 }

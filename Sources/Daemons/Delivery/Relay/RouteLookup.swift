@@ -9,7 +9,7 @@ import Routing
 /// From an action and a domain to addresses, by asking Resolver.
 final class RouteLookup {
     let resolver = PeerSlot<FromResolver, ToResolver>()
-    private let configuration: ServerConfiguration
+    var configuration: ServerConfiguration
     private let ownName: Domain
     private let ownAddresses: Set<IPAddress>
 

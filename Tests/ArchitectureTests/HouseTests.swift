@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: ISC
+
+import Glibc
+import Testing
+
+/// The house as it stands.
+@Suite struct HouseTests {
+    private static let root = String(
+        #filePath.split(separator: "/").dropLast(3).reduce(into: "") { $0 += "/" + $1 })
+
+    private let tree = SourceTree(root: root)
+
+    @Test func `the sources are read`() {
+        #expect(tree.sources.count > 100)
+        for target in ["Bytes", "Mail", "IPC", "Reactor", "Channel", "Queue", "Parent"] {
+            #expect(tree.groups[target] != nil)
+        }
+    }
+
+    @Test func `targets look only where they may`() { #expect(Rules(tree: tree).dependencies == []) }
+    @Test func `libraries are imported where they belong`() { #expect(Rules(tree: tree).libraries == []) }
+    @Test func `files have their license, a length and no forbidden word`() { #expect(Rules(tree: tree).texts == []) }
+
+    // TLS is not built yet: nobody has anything to be signed.
+    private static let unused: Set<Edges.Pair> = [
+        Edges.Pair(left: "listener", right: "keys"), Edges.Pair(left: "relay", right: "keys"),
+    ]
+
+    @Test func `the table of edges is what the programs speak`() {
+        #expect(Edges(tree: tree).violations(unused: Self.unused) == [])
+    }
+
+    @Test func `every keyword of the grammar stands in martlet.conf(5)`() {
+        #expect(Manuals(root: Self.root).undocumentedKeywords == [])
+    }
+
+    @Test func `every verb of martletctl stands in martletctl(8)`() {
+        #expect(Manuals(root: Self.root).undocumentedVerbs == [])
+    }
+
+    /// The programs in $MARTLET_BIN, or else those of a debug build.
+    @Test func `no program links Foundation or Dispatch`() {
+        let folder = getenv("MARTLET_BIN").map { String(cString: $0) } ?? "\(Self.root)/.build/debug"
+        let programs = SourceTree.entries(folder).filter { name in
+            name.hasPrefix("martlet") && !name.contains(".") && access("\(folder)/\(name)", X_OK) == 0
+                && SourceTree.entries("\(folder)/\(name)").isEmpty
+        }
+        if programs.isEmpty { print("\(folder): no programs built, linking is not tested") }
+        for program in programs {
+            guard let libraries = Linking.libraries(of: "\(folder)/\(program)") else {
+                print("\(program): ldd cannot tell, not tested")
+                continue
+            }
+            let wrong = libraries.filter { $0.contains("Foundation") || $0.contains("dispatch") }
+            #expect(wrong == [], "\(program)")
+        }
+    }
+}
+
+enum Linking {
+    /// What ldd says that the program at `path` is linked with; nil when it says nothing.
+    static func libraries(of path: String) -> [String]? {
+        guard path.allSatisfy({ $0.isLetter || $0.isNumber || "/-_.".contains($0) }) else { return nil }
+        guard let pipe = popen("ldd '\(path)' 2>/dev/null", "r") else { return nil }
+        defer { pclose(pipe) }
+        var names: [String] = []
+        var line = [CChar](repeating: 0, count: 4096)
+        while fgets(&line, 4096, pipe) != nil {
+            let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            if let name = text.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\n" }).first {
+                names.append(String(name))
+            }
+        }
+        return names.isEmpty ? nil : names
+    }
+}

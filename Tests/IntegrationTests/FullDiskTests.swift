@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: ISC
+
+import Foundation
+import Glibc
+import Testing
+
+extension WholeHouse.Private {
+    struct FullDisks {
+        @Test func `a full disk refuses new mail for the time being and loses none`() throws {
+            let instance = try Instance()
+            let owner = try #require(Host.account("_martletq"))
+            try FileManager.default.createDirectory(atPath: instance.spool, withIntermediateDirectories: true)
+            let options = "mode=700,uid=\(owner.uid),gid=\(owner.gid),size=192m"
+            let mounted = try Program.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", instance.spool])
+            try #require(mounted.status == 0, "\(mounted.errors)")
+            defer { umount2(instance.spool, Int32(MNT_DETACH)) }
+            let port = try Host.freePort()
+            try instance.start(instance.usual(relay: "host smtp://127.0.0.1:\(port)"))
+            #expect(try instance.control("pause", "mta").status == 0)
+            let pids = instance.pids()
+
+            // What is not Martlet's fills the disk.
+            let filler = "\(instance.spool)/filler"
+            var content = [UInt8](repeating: 0, count: 1 << 20)
+            content[0] = 1
+            let descriptor = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+            while write(descriptor, content, content.count) == content.count {}
+            close(descriptor)
+
+            var accepted = 0
+            var refusal: String?
+            let text = String(repeating: String(repeating: "x", count: 70) + "\r\n", count: 3_000)
+            let client = try instance.client()
+            try client.greet()
+            for _ in 1...400 where refusal == nil {
+                client.send("MAIL FROM:<alice@example.org>")
+                let mail = try #require(client.reply())
+                guard mail.hasPrefix("250") else {
+                    refusal = mail
+                    break
+                }
+                try client.say("RCPT TO:<bob@example.com>", "250")
+                client.send("DATA")
+                let data = try #require(client.reply())
+                guard data.hasPrefix("354") else {
+                    refusal = data
+                    break
+                }
+                client.send(bytes: Array("Subject: \(accepted + 1)\r\n\r\n\(text)".utf8))
+                client.send(".")
+                let end = try #require(client.reply())
+                if end.hasPrefix("250") { accepted += 1 } else { refusal = end }
+            }
+            let reason = try #require(refusal, "nothing was refused after \(accepted) messages")
+            #expect(reason.hasPrefix("452") || reason.hasPrefix("451"), "\(reason)")
+            #expect(instance.pids() == pids, "\(instance.lastWords)")
+
+            // After room is made it goes on.
+            unlink(filler)
+            let isAccepting = eventually(within: 20) { (try? instance.submit(to: ["bob@example.com"])) != nil }
+            #expect(isAccepting, "\(instance.lastWords)")
+            if isAccepting { accepted += 1 }
+            #expect(try instance.crash())
+            let sink = try Sink(instance, port: port)
+            try instance.start()
+            try instance.control("resume", "mta")
+            #expect(sink.waitForMessages(accepted, seconds: 60), "\(sink.messages.count) of \(accepted)")
+            #expect(try instance.isQueueEmpty())
+            #expect(Set(sink.contents().compactMap { $0.headerField("Subject") }).count == accepted)
+            try instance.stop()
+        }
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: ISC
+
+import Foundation
+import Testing
+
+extension WholeHouse.Unprivileged {
+    struct Relays {
+        @Test func `recipients of one message and domain go in one transaction`() throws {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try instance.start(instance.usual(relay: instance.relay(to: sink)))
+            let recipients = (1...20).map { "user\($0)@example.com" }
+            try instance.submit(to: recipients)
+            #expect(try instance.isQueueEmpty())
+            #expect(sink.connections == 1, "\(sink.messages)")
+            let arrived = sink.messages.flatMap { $0.split(separator: " to=").last?.split(separator: ",") ?? [] }
+            #expect(arrived.map(String.init).sorted() == recipients.sorted())
+            #expect(sink.messages.count == 1)
+            try instance.stop()
+        }
+
+        @Test func `many messages share few connections`() throws {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try instance.start(instance.usual(relay: instance.relay(to: sink)))
+            try instance.control("pause", "mta")
+            for _ in 1...30 { try instance.submit(to: ["bob@example.com"]) }
+            try instance.control("resume", "mta")
+            #expect(sink.waitForMessages(30))
+            #expect(try instance.isQueueEmpty())
+            #expect(sink.connections <= 10, "\(sink.connections) connections for 30 messages")
+            try instance.stop()
+        }
+
+        @Test func `a recipient that is refused does not harm the others`() throws {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try instance.start(instance.usual(relay: instance.relay(to: sink)))
+            try sink.answer("rcpt.bob", "550 5.1.1 Nobody of that name")
+            try instance.submit(
+                from: "\(instance.people[0])@example.org",
+                to: ["alice@example.com", "bob@example.com", "carol@example.com"])
+            #expect(sink.waitForMessages(1))
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            #expect(try instance.isQueueEmpty())
+            let line = try #require(sink.messages.first)
+            #expect(line.contains("alice@example.com") && line.contains("carol@example.com") && !line.contains("bob@"))
+            let notice = try #require(instance.mailbox(instance.people[0]).messages.first)
+            #expect(notice.contains("bob@example.com") && !notice.contains("Final-Recipient: rfc822; alice@"))
+            try instance.stop()
+        }
+    }
+}
+
+extension WholeHouse.Private {
+    struct Routes {
+        // Addresses that are reached on this host, but are none of its own: mail by MX never goes to those.
+        private func makeReachable(_ network: String) throws {
+            let result = try Program.run(["ip", "route", "replace", "local", network, "dev", "lo"])
+            #expect(result.status == 0, "\(result.errors)")
+        }
+
+        private func nameServer(_ records: String...) throws -> Program {
+            let server = try Program(["python3", Host.support("names.py"), "127.0.0.1", "53"] + records)
+            try #require(server.output.wait(for: "ready") != nil, "\(server.errors.text)")
+            return server
+        }
+
+        @Test func `the second host of a domain takes the mail when the first refuses connections`() throws {
+            try makeReachable("192.0.2.0/24")
+            let server = try nameServer(
+                "example.com MX 10 first.example.com", "example.com MX 20 second.example.com",
+                "first.example.com A 192.0.2.10", "second.example.com A 192.0.2.11")
+            let instance = try Instance()
+            let sink = try Sink(instance, address: "192.0.2.11", port: 25)
+            try instance.start(instance.usual())
+            try instance.submit(to: ["bob@example.com"])
+            #expect(sink.waitForMessages(1), "\(instance.lastWords)")
+            #expect(try instance.isQueueEmpty())
+            #expect(!server.output.lines(containing: "asked example.com 15").isEmpty)
+            let line = try #require(instance.log.wait(for: "mta delivery"))
+            #expect(line.contains("192.0.2.11"))
+            try instance.stop()
+        }
+
+        @Test func `a domain without MX is its own host, one with a null MX takes nothing`() throws {
+            try makeReachable("192.0.2.0/24")
+            let server = try nameServer("example.net A 192.0.2.12", "nothing.example.com MX 0 .")
+            defer { server.kill(9) }
+            let instance = try Instance()
+            let sink = try Sink(instance, address: "192.0.2.12", port: 25)
+            try instance.start(instance.usual())
+            let sender = instance.people[0]
+            try instance.submit(
+                from: "\(sender)@example.org",
+                to: ["bob@example.net", "bob@nothing.example.com", "bob@not-there.example.com"])
+            #expect(sink.waitForMessages(1), "\(instance.lastWords)")
+            let hasNotices = eventually {
+                let text = instance.mailbox(sender).messages.joined()
+                return text.contains("bob@nothing.example.com") && text.contains("bob@not-there.example.com")
+            }
+            #expect(hasNotices, "\(instance.lastWords)")
+            let notices = instance.mailbox(sender).messages.joined()
+            #expect(notices.contains("5.1.10"))
+            #expect(notices.contains("5.1.2"))
+            #expect(try instance.isQueueEmpty())
+            try instance.stop()
+        }
+
+        @Test func `mail by MX never goes to this host itself`() throws {
+            let server = try nameServer("example.com MX 10 trap.example.com", "trap.example.com A 127.0.0.1")
+            defer { server.kill(9) }
+            let instance = try Instance()
+            let sink = try Sink(instance, port: 25)
+            try instance.start(instance.usual())
+            try instance.submit(from: "\(instance.people[0])@example.org", to: ["bob@example.com"])
+            #expect(instance.log.wait(for: "mta delivery") != nil, "\(instance.lastWords)")
+            #expect(sink.connections == 0)
+            try instance.stop()
+        }
+    }
+}
