@@ -129,7 +129,7 @@ let package = Package(
         tests("Queue", ["Queue", "IPC", "Mail", "Schedule", "Spool"]),
         tests("Listener", ["Listener", "Bytes", "IPC", "Mail"]),
         tests("Parent", ["Parent", "Account", "IPC", "Mail", "Configuration", "Launch", "Posix"]),
-        tests("Control", ["Control", "IPC", "Mail", "Bytes"]),
+        tests("Control", ["Control", "IPC", "Mail", "Bytes", "Posix", "Reactor", "Channel", "CEvent"]),
         tests("Mailbox", ["Mailbox", "Bytes", "Mail", "IPC", "Posix"]),
         tests("Architecture", []),
         tests("Integration", []),

@@ -101,12 +101,6 @@ final class FakeHouse {
         #expect(try violations(adding: "Sources/Core/Mail/X.swift", Self.license + rest + "\n").count == 1)
     }
 
-    @Test func `a line of 121 columns is found`() throws {
-        let line = String(repeating: "x", count: 120)
-        #expect(try violations(adding: "Sources/Core/Mail/X.swift", Self.license + line + "\n") == [])
-        #expect(try violations(adding: "Sources/Core/Mail/X.swift", Self.license + line + "x\n").count == 1)
-    }
-
     @Test(arguments: ["try" + "! f()", "x as" + "! Int", "fatal" + "Error()", "f() // TODO" + ": later"])
     func `a word that may not be is found`(line: String) throws {
         #expect(try violations(adding: "Sources/Core/Mail/X.swift", Self.license + line + "\n").count == 1)
@@ -130,7 +124,8 @@ final class FakeHouse {
         "Sources/Daemons/Keys/A.swift": "let peers: [Peer<ToKeys, FromKeys>]\n",
     ]
 
-    private func violations(_ change: (inout [String: String]) -> Void, unused: Set<Edges.Pair> = []) throws -> [String] {
+    private func violations(_ change: (inout [String: String]) -> Void, unused: Set<Edges.Pair> = []) throws -> [String]
+    {
         var files = Self.good
         change(&files)
         return Edges(tree: try FakeHouse(files).tree).violations(unused: unused)

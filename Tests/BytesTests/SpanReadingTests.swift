@@ -47,10 +47,11 @@ import Testing
         #expect(found == Array(trimmed.utf8))
     }
 
-    @Test(arguments: [
-        ("", nil), ("0", 0), ("007", 7), ("18446744073709551615", UInt64.max), ("18446744073709551616", nil),
-        ("99999999999999999999", nil), ("1a", nil), ("-1", nil), ("+1", nil), (" 1", nil),
-    ] as [(String, UInt64?)])
+    @Test(
+        arguments: [
+            ("", nil), ("0", 0), ("007", 7), ("18446744073709551615", UInt64.max), ("18446744073709551616", nil),
+            ("99999999999999999999", nil), ("1a", nil), ("-1", nil), ("+1", nil), (" 1", nil),
+        ] as [(String, UInt64?)])
     func `a number is all digits and fits`(text: String, value: UInt64?) {
         let found = Array(text.utf8).span.decimal
         #expect(found == value)

@@ -28,7 +28,8 @@ import Testing
         let line = Rows.queueLine(row)
         #expect(
             line
-                == "0123456789abcdef|inet4|mta|auth,hold|a\\174b@example.org|c@example.org|c@example.org|1|2|0|3|pending|4|451 x\\174y\\012z\n"
+                == "0123456789abcdef|inet4|mta|auth,hold|a\\174b@example.org|"
+                + "c@example.org|c@example.org|1|2|0|3|pending|4|451 x\\174y\\012z\n"
         )
         #expect(line.split(separator: "|", omittingEmptySubsequences: false).count == 14)
     }

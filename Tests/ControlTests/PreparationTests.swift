@@ -56,7 +56,8 @@ import Testing
 
     @Test func `separators and blind copies do not leave`() throws {
         let message = try prepare(
-            "From joe Thu Jan  1 00:00:00 1970\nReturn-Path: <x>\n folded\nBCC: d@example.org,\n e@example.org\nFrom: c\nDate: x\n\nFrom y\nBcc: z\n"
+            "From joe Thu Jan  1 00:00:00 1970\nReturn-Path: <x>\n folded\nBCC: d@example.org,\n e@example.org\n"
+                + "From: c\nDate: x\n\nFrom y\nBcc: z\n"
         )
         #expect(text(message) == "From: c\nDate: x\n\nFrom y\nBcc: z\n")
         #expect(message.recipients == ["b@example.org"])

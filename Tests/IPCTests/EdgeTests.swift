@@ -33,10 +33,10 @@ struct EdgeCheck<Message: EdgeMessage & Hashable>: Sendable {
         for message in samples {
             let frame = encode(message)
             for count in 0..<frame.count {
-                #expect(try Frame.header(in: frame, at: 0, end: count) == nil)
+                if try Frame.header(in: frame, at: 0, end: count) != nil { Issue.record("a header of \(count) bytes") }
                 guard count >= Frame.headerLength else { continue }
                 let header = Frame.Header(tag: message.tag, correlation: 0, payload: Frame.headerLength..<count)
-                #expect(throws: WireError.self) { try Message(decoding: header, in: frame) }
+                if let message = try? Message(decoding: header, in: frame) { Issue.record("\(message) from a prefix") }
             }
         }
     }
@@ -65,7 +65,7 @@ struct EdgeCheck<Message: EdgeMessage & Hashable>: Sendable {
         for round in 0..<rounds {
             var payload: [UInt8]
             var tag = tags.randomElement(using: &random) ?? 0
-            if round % 2 == 0 || frames.isEmpty {
+            if round % 10 != 0 || frames.isEmpty {
                 payload = random.bytes(upTo: 60)
             } else {
                 let chosen = Int.random(in: 0..<frames.count, using: &random)
@@ -73,14 +73,15 @@ struct EdgeCheck<Message: EdgeMessage & Hashable>: Sendable {
                 tag = samples[chosen].tag
                 for _ in 0..<Int.random(in: 1...3, using: &random) where !payload.isEmpty {
                     let place = Int.random(in: 0..<payload.count, using: &random)
-                    payload[place] = [0, 1, 0x7F, 0xFF, UInt8.random(in: 0...255, using: &random)][round % 5]
+                    payload[place] = [0, 1, 0x7F, 0xFF, UInt8.random(in: 0...255, using: &random)][round / 10 % 5]
                 }
             }
             let header = Frame.Header(tag: tag, correlation: 0, payload: 0..<payload.count)
             guard let message = try? Message(decoding: header, in: payload) else { continue }
             let again = encode(message)
             let second = Frame.Header(tag: message.tag, correlation: 0, payload: Frame.headerLength..<again.count)
-            #expect((try? Message(decoding: second, in: again)) == message)
+            // Not #expect, which costs far more than what it looks at here.
+            if (try? Message(decoding: second, in: again)) != message { Issue.record("\(message) from \(payload)") }
         }
     }
 

@@ -22,13 +22,15 @@ extension Samples {
     }
 
     static let childToParent: [ChildToParent] = [
-        .ready, .alive(5), .fatal("no spool"), .violated(.lookup, worker: 1, what: "unknown tag"), .notice("no Landlock"),
+        .ready, .alive(5), .fatal("no spool"), .violated(.lookup, worker: 1, what: "unknown tag"),
+        .notice("no Landlock"),
     ]
 
     static let controlRequests: [ControlRequest] =
         [
             .showStatus, .showQueue(.all, after: nil), .showQueue(.message(message), after: envelopeID),
-            .showEnvelope(envelopeID), .showMessage(message), .showStatistics, .pause(.mda), .pause(.mta), .resume(.smtp),
+            .showEnvelope(envelopeID), .showMessage(message), .showStatistics, .pause(.mda), .pause(.mta),
+            .resume(.smtp),
             .verbose(true), .verbose(false), .stop, .reload,
         ]
         + selectors.flatMap {

@@ -50,13 +50,16 @@ enum Samples {
         MessageRequest(returned: .full, envelopeIdentifier: nil, body: .sevenBit),
     ]
 
-    static let envelopes: [Envelope] = dispatches.map { dispatch in
-        Envelope(
-            sender: .null, recipient: mailbox(), destination: mailbox("\"a b\"@example.com"), dispatch: dispatch,
-            report: reports[1], origin: origins[1])
-    } + [Envelope(
-        sender: .mailbox(mailbox()), recipient: mailbox(), destination: mailbox(), dispatch: dispatches[0],
-        origin: origins[0])]
+    static let envelopes: [Envelope] =
+        dispatches.map { dispatch in
+            Envelope(
+                sender: .null, recipient: mailbox(), destination: mailbox("\"a b\"@example.com"), dispatch: dispatch,
+                report: reports[1], origin: origins[1])
+        } + [
+            Envelope(
+                sender: .mailbox(mailbox()), recipient: mailbox(), destination: mailbox(), dispatch: dispatches[0],
+                origin: origins[0])
+        ]
 
     static let listenerToLookup: [ListenerToLookup] = origins.map { origin in
         .expand(
@@ -67,15 +70,17 @@ enum Samples {
     }
     static let lookupToListener: [LookupToListener] = [.accepted(envelopes: 5), .refused(reply), .refused(plainReply)]
 
-    static let listenerToQueue: [ListenerToQueue] = [
-        .content(message, Array("Subject: x\r\n".utf8)), .content(message, []), .rollback(message), .wantIDs,
-        .injected(.accepted(message)), .injected(.refused(reply)),
-    ] + messageRequests.map { request in
-        .commit(
-            CommitRequest(
-                message: message, session: SessionID(9), envelopes: 2,
-                pieces: [.bytes([1, 2, 3]), .range(offset: 1 << 40, length: .max), .bytes([])], request: request))
-    }
+    static let listenerToQueue: [ListenerToQueue] =
+        [
+            .content(message, Array("Subject: x\r\n".utf8)), .content(message, []), .rollback(message), .wantIDs,
+            .injected(.accepted(message)), .injected(.refused(reply)),
+        ]
+        + messageRequests.map { request in
+            .commit(
+                CommitRequest(
+                    message: message, session: SessionID(9), envelopes: 2,
+                    pieces: [.bytes([1, 2, 3]), .range(offset: 1 << 40, length: .max), .bytes([])], request: request))
+        }
     static let queueToListener: [QueueToListener] = [
         .ids([]), .ids([message, MessageID(1)]), .credit(message, bytes: 65536), .committed, .refused(reply),
         .inject(recipient: mailbox(), content: [0, 255]),
@@ -120,12 +125,14 @@ enum Samples {
         .outcome(envelopeID, .deferred(plainReply)), .outcome(envelopeID, .failed(reply)),
     ]
 
-    static let localToMailbox: [LocalToMailbox] = [.content([1, 2])] + forms.map { form in
-        .deliver(
-            MailboxDelivery(
-                id: envelopeID, sender: .null, recipient: mailbox(), destination: mailbox(),
-                subaddress: form == .action ? nil : "tag", form: form, created: Timestamp(seconds: 1), length: 77))
-    }
+    static let localToMailbox: [LocalToMailbox] =
+        [.content([1, 2])]
+        + forms.map { form in
+            .deliver(
+                MailboxDelivery(
+                    id: envelopeID, sender: .null, recipient: mailbox(), destination: mailbox(),
+                    subaddress: form == .action ? nil : "tag", form: form, created: Timestamp(seconds: 1), length: 77))
+        }
     static let mailboxToLocal: [MailboxToLocal] = [
         .outcome(envelopeID, .delivered), .outcome(envelopeID, .deferred("busy")), .outcome(envelopeID, .failed("no")),
     ]

@@ -63,7 +63,8 @@ import Testing
             let bytes =
                 round % 2 == 0
                 ? random.bytes(upTo: 40)
-                : (0..<Int.random(in: 0...20, using: &random)).compactMap { _ in alphabet.randomElement(using: &random) }
+                : (0..<Int.random(in: 0...20, using: &random)).compactMap { _ in alphabet.randomElement(using: &random)
+                }
             if let domain = Domain(parsing: bytes.span) {
                 #expect(Array(domain.text.utf8) == bytes)
                 #expect(bytes.allSatisfy { $0 > 0x20 && $0 < 0x7F })

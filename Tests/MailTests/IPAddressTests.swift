@@ -21,7 +21,7 @@ import Testing
         ("::ffff:192.0.2.1", "::ffff:192.0.2.1"), ("::ffff:c000:201", "::ffff:192.0.2.1"),
         ("64:ff9b::192.0.2.33", "64:ff9b::c000:221"), ("::192.0.2.1", "::c000:201"),
         ("1:2:3:4:5:6:192.0.2.1", "1:2:3:4:5:6:c000:201"), ("::ffff:0:0", "::ffff:0.0.0.0"),
-        ("fe80::1:0:0:0:1", "fe80::1:0:0:0:1"),
+        ("fe80::1:0:0:0:1", "fe80:0:0:1::1"),
     ])
     func `an IPv6 address prints in the one form of RFC 5952`(text: String, canonical: String) throws {
         let address = try #require(IPAddress(text))
@@ -31,10 +31,12 @@ import Testing
     }
 
     @Test(arguments: [
-        "", ".", "1", "1.2.3", "1.2.3.4.5", "1.2.3.", ".1.2.3", "1..2.3", "256.1.1.1", "1.2.3.04", "01.2.3.4", "1.2.3.4 ",
+        "", ".", "1", "1.2.3", "1.2.3.4.5", "1.2.3.", ".1.2.3", "1..2.3", "256.1.1.1", "1.2.3.04", "01.2.3.4",
+        "1.2.3.4 ",
         " 1.2.3.4", "+1.2.3.4", "-1.2.3.4", "1.2.3.0x4", "1.2.3.1234", "１.2.3.4", "1.2.3.4\0", "1.2.3.4\n",
         ":", ":::", "::::", "1:", ":1", "1:2", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1::2::3", "::1::", "1:::2",
-        ":1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:", ":1::2", "1::2:", "12345::", "g::", "::g", "+1::", "::-1", ":: 1", "::1 ",
+        ":1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:", ":1::2", "1::2:", "12345::", "g::", "::g", "+1::", "::-1", ":: 1",
+        "::1 ",
         "::1%eth0", "1.2.3.4::", "::1.2.3.4:5", "::1.2.3", "::256.1.1.1", "::1.2.3.4.5", "1:2:3:4:5:6:7:1.2.3.4",
         "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8", "1:2:3:4::5:6:7:8", "[::1]", "2001:db8::1/64",
     ])
@@ -49,8 +51,9 @@ import Testing
                 Bool.random(using: &random) ? 0 : UInt8.random(in: 0...255, using: &random)
             }
             let address = try #require(IPAddress(bytes: bytes))
-            #expect(IPAddress(address.description) == address)
-            #expect(Domain(address.literal)?.form == .literal(address))
+            // Not #expect, which costs far more than what it looks at here.
+            if IPAddress(address.description) != address { Issue.record("\(bytes)") }
+            if Domain(address.literal)?.form != .literal(address) { Issue.record("\(bytes) as a literal") }
         }
     }
 

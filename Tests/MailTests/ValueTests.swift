@@ -17,10 +17,11 @@ import Testing
         #expect(MessageID(1) < MessageID(2) && EnvelopeID(1) < EnvelopeID(2))
     }
 
-    @Test(arguments: [
-        (0, "0s"), (59, "59s"), (60, "1m"), (3600, "1h"), (86400, "1d"), (93784, "1d2h3m4s"), (90000, "1d1h"),
-        (-5, "0s"), (Int64.max, "106751991167300d15h30m7s"), (Int64.min, "0s"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "0s"), (59, "59s"), (60, "1m"), (3600, "1h"), (86400, "1d"), (93784, "1d2h3m4s"), (90000, "1d1h"),
+            (-5, "0s"), (Int64.max, "106751991167300d15h30m7s"), (Int64.min, "0s"),
+        ] as [(Int64, String)])
     func `a length of time leaves out what is zero`(seconds: Int64, text: String) {
         #expect(Interval(seconds: seconds).description == text)
     }

@@ -3,7 +3,6 @@
 import Bytes
 import Channel
 import Configuration
-import Glibc
 import IPC
 import Mail
 import Posix

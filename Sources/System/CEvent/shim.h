@@ -1,2 +1,3 @@
+/* SPDX-License-Identifier: ISC */
 #include <sys/select.h>
 #include <event2/event.h>

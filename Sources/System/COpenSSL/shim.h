@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/ssl.h>
 #include <openssl/err.h>

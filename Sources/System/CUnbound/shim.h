@@ -1,2 +1,3 @@
+/* SPDX-License-Identifier: ISC */
 #include <unbound.h>
 #include <unbound-event.h>

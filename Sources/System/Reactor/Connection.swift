@@ -41,6 +41,8 @@ public final class Connection {
     /// A short read has drained the socket: the next read is not worth a system call before the event fires.
     private var isDrained = true
     private var failure: ConnectionError?
+    /// Why nothing can be sent any more; a stream that has ended for reading may still be written to.
+    private var outputFailure: ConnectionError?
 
     public init(_ descriptor: consuming FileDescriptor) {
         let number = descriptor.number
@@ -169,7 +171,7 @@ public final class Connection {
 
     /// Adds to what is sent at the end of this turn.
     public func write(_ append: (inout [UInt8]) -> Void) {
-        guard isOpen else { return }
+        guard isOpen, outputFailure == nil else { return }
         append(&output)
         planFlush()
     }
@@ -192,6 +194,7 @@ public final class Connection {
     private func wait(until mark: Int, _ timeoutMilliseconds: UInt64) async throws(ConnectionError) {
         flush()
         guard isOpen else { throw failure ?? .closed }
+        if let outputFailure { throw outputFailure }
         guard unsent > mark else { return }
         precondition(writer == nil, "two writers of one connection")
         writerMark = mark
@@ -275,6 +278,7 @@ public final class Connection {
 
     private func fail(_ reason: ConnectionError) {
         failure = reason
+        outputFailure = reason
         output.removeAll()
         outputStart = 0
         writeWatch?.disable()

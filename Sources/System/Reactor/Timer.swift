@@ -5,7 +5,8 @@ import CEvent
 /// Calls back once after a time, unless it is stopped or let go before. May be started again at any moment.
 @MainActor
 public final class Timer {
-    private var event: OpaquePointer?
+    // For deinit, which must not wait for its turn on the loop: until then it could fire.
+    private nonisolated(unsafe) var event: OpaquePointer?
     private var action: (() -> Void)?
 
     public init() {
@@ -18,7 +19,7 @@ public final class Timer {
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    isolated deinit {
+    deinit {
         if let event { event_free(event) }
     }
 

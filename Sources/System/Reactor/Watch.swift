@@ -11,7 +11,8 @@ public final class Watch {
         case writing
     }
 
-    private var event: OpaquePointer?
+    // For deinit, which must not wait for its turn on the loop: the descriptor may be closed right after.
+    private nonisolated(unsafe) var event: OpaquePointer?
     private let action: (Bool) -> Void
     public private(set) var isEnabled = false
     private var hasTimeout = false
@@ -24,12 +25,15 @@ public final class Watch {
             LoopExecutor.shared.base, descriptor, kind,
             { _, kind, context in
                 guard let context else { return }
-                let watch = Unmanaged<Watch>.fromOpaque(context).takeUnretainedValue()
-                MainActor.assumeIsolated { watch.action(kind & Int16(EV_TIMEOUT) != 0) }
+                MainActor.assumeIsolated {
+                    // Not held during the call: who lets it go there must find the event gone at once.
+                    let action = Unmanaged<Watch>.fromOpaque(context).takeUnretainedValue().action
+                    action(kind & Int16(EV_TIMEOUT) != 0)
+                }
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    isolated deinit {
+    deinit {
         if let event { event_free(event) }
     }
 
@@ -59,7 +63,8 @@ public final class Watch {
 /// Calls back on the loop when a signal has arrived.
 @MainActor
 public final class SignalWatch {
-    private var event: OpaquePointer?
+    // For deinit, which must not wait for its turn on the loop: the descriptor may be closed right after.
+    private nonisolated(unsafe) var event: OpaquePointer?
     private let action: () -> Void
 
     public init(_ number: Int32, _ action: @escaping () -> Void) {
@@ -74,7 +79,7 @@ public final class SignalWatch {
         event_add(event, nil)
     }
 
-    isolated deinit {
+    deinit {
         if let event { event_free(event) }
     }
 }

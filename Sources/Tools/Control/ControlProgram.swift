@@ -25,7 +25,7 @@ final class ControlProgram {
     // As many as Parent ever starts, and more.
     private static let mostListeners = 64
     // Of a daemon that is being replaced no counters are waited for.
-    private static let statisticsPatience: UInt64 = 5_000
+    private static let statisticsPatience: UInt64 = 2_000
     private static let mostShownBytes = 128 << 20
 
     private let places: Places

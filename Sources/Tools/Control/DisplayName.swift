@@ -41,7 +41,7 @@ nonisolated struct DisplayName: Hashable, Sendable {
             .joined(separator: "\n ")
     }
 
-    /// The name in the comment of an account (gecos): what stands before the first comma, `&` standing for the login with
+    /// The name in the comment of an account (gecos): what stands before the first comma, `&` being the login with
     /// a capital.
     static func inComment(_ comment: String, login: String) -> String {
         let capitalised = login.prefix(1).uppercased() + login.dropFirst()

@@ -266,9 +266,11 @@ enum PeerScenarios {
     static func closing() async throws {
         let before = System.descriptors
         var ended: [PeerEnd] = []
-        let ends = try Ends(heard: { _, _ in }, answererEnded: { ended.append($0) }, askerEnded: { _ in
-            Check.fail("who closes is not told of it")
-        })
+        let ends = try Ends(
+            heard: { _, _ in }, answererEnded: { ended.append($0) },
+            askerEnded: { _ in
+                Check.fail("who closes is not told of it")
+            })
         let request = Task { try await ends.asker.request(question(1)) }
         let stream = Task { try await ends.asker.requestStream(question(2)) { _ in .last } }
         await Loop.pause(milliseconds: 10)

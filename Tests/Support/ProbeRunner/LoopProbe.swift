@@ -23,10 +23,18 @@ public struct LoopProbe {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, pipe.right.number, 1)
+        // The mask of the threads that run tests is not that of a daemon.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var arguments: [UnsafeMutablePointer<CChar>?] = [strdup(String(path)), strdup(scenario), nil]
         defer { for argument in arguments { free(argument) } }
         var pid: pid_t = 0
-        let code = posix_spawn(&pid, String(path), &actions, nil, &arguments, environ)
+        let code = posix_spawn(&pid, String(path), &actions, &attributes, &arguments, environ)
         guard code == 0 else { throw SystemError("posix_spawn", code) }
         return try LoopProbe(pid, consume pipe)
     }

@@ -72,8 +72,9 @@ final class RelayRoute {
         return nil
     }
 
-    func pump() {
-        var wanted = waiting
+    /// Finds sessions for the messages that wait, aside from `taken` of them that have one already.
+    func pump(taken: Int = 0) {
+        var wanted = waiting - taken
         while wanted > 0, let session = idle.popLast() {
             session.wake()
             wanted -= 1
@@ -107,7 +108,8 @@ final class RelayRoute {
     func established() {
         connecting -= 1
         isProven = true
-        pump()
+        // The session takes the first message itself, as soon as it is asked to.
+        pump(taken: 1)
     }
 
     /// Puts a session on hold until `wake`, which a new message causes.
