@@ -14,7 +14,8 @@ extension WholeHouse.Unprivileged {
             instance.descendants().filter { kind == "mailbox" ? $0.name == "martlet-mailbox" : $0.role == kind }
         }
 
-        @Test func `each process is killed in turn while mail comes in, and all that was acknowledged arrives`() throws {
+        @Test func `each process is killed in turn while mail comes in, and all that was acknowledged arrives`() throws
+        {
             let instance = try Instance()
             let sink = try Sink(instance)
             try instance.start(instance.usual(relay: instance.relay(to: sink)))
@@ -70,7 +71,8 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
-        @Test func `without parent everything ends within a second, and the next one delivers what was queued`() throws {
+        @Test func `without parent everything ends within a second, and the next one delivers what was queued`() throws
+        {
             let instance = try Instance()
             let port = try Host.freePort()
             let configuration = instance.usual(relay: "host smtp://127.0.0.1:\(port)")

@@ -85,7 +85,8 @@ extension WholeHouse.Unprivileged {
             let sink = try Sink(instance)
             try instance.start(instance.usual(relay: instance.relay(to: sink)))
             let file = "\(instance.directory)/message"
-            try (client.endsLines ? String(delicate.dropLast()) : delicate).write(toFile: file, atomically: true, encoding: .utf8)
+            try (client.endsLines ? String(delicate.dropLast()) : delicate).write(
+                toFile: file, atomically: true, encoding: .utf8)
             let person = instance.people[0]
             for recipient in ["\(person)@example.org", "bob@example.com"] {
                 let result = try client.send(file, to: recipient, port: instance.port)

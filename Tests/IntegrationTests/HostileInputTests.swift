@@ -67,7 +67,9 @@ extension WholeHouse.Unprivileged {
             #expect(names.count >= 8)
             var frames = Self.dialogues.map(\.bytes)
             // A frame that announces more than there may ever be, and one that is too short.
-            frames += [[0xFF, 0xFF, 0xFF, 0xFF, 1], [0, 0, 0, 0], [13, 0, 0, 0, 0xEE] + [UInt8](repeating: 0, count: 8)]
+            frames += [
+                [0xFF, 0xFF, 0xFF, 0xFF, 1], [0, 0, 0, 0], [13, 0, 0, 0, 0xEE] + [UInt8](repeating: 0, count: 8),
+            ]
             for path in names.map({ "\(instance.controlDirectory)/\($0)" }) + ["\(instance.directory)/run/submit"] {
                 for bytes in frames {
                     let noisy = try SMTPClient(path: path)

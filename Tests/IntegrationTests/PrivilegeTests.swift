@@ -37,7 +37,10 @@ extension WholeHouse.Private {
                 }
                 // Queue has a second thread, the one that syncs the disk.
                 #expect(status["Threads"] == (process.role == "queue" ? "2" : "1"), "\(process.role)")
-                #expect(status["Groups"] == "" || status["Groups"] == status["Gid"]?.split(separator: "\t").first.map(String.init), "\(process.role)")
+                #expect(
+                    status["Groups"] == ""
+                        || status["Groups"] == status["Gid"]?.split(separator: "\t").first.map(String.init),
+                    "\(process.role)")
             }
             try instance.stop()
         }

@@ -26,7 +26,8 @@ extension WholeHouse.Unprivileged {
             let person = instance.people[1]
             let result = try Program.run(
                 [try tool("sendmail", instance), "-i", "\(person)@example.org"],
-                input: "Subject: from the command line\n\n.\nstill here\n", environment: environment(instance), as: user)
+                input: "Subject: from the command line\n\n.\nstill here\n", environment: environment(instance), as: user
+            )
             #expect(result.status == 0, "\(result.errors)")
             #expect(instance.mailbox(person).waitForMessages(1))
             let message = try #require(instance.mailbox(person).messages.first)

@@ -10,6 +10,8 @@ final class QueueLink {
     // Ids are asked for anew when so few are left that a burst could use them up before the answer.
     private static let fewIDs = 64
     private static let patienceMilliseconds: UInt64 = 10_000
+    // More than Queue ever gives.
+    private static let mostIDs = 4096
 
     private(set) var peer: Peer<QueueToListener, ListenerToQueue>?
     private var ids: [MessageID] = []
@@ -38,7 +40,7 @@ final class QueueLink {
 
     func add(_ new: [MessageID]) {
         hasAsked = false
-        ids += new
+        ids += new.prefix(max(0, Self.mostIDs - ids.count))
         wake()
     }
 
@@ -78,7 +80,8 @@ final class QueueLink {
 
     func credit(_ message: MessageID, _ bytes: UInt64) {
         guard var transfer = transfers[message] else { return }
-        transfer.allowance += bytes
+        let (allowance, overflow) = transfer.allowance.addingReportingOverflow(bytes)
+        transfer.allowance = overflow ? .max : allowance
         let continuation = transfer.waiting
         transfer.waiting = nil
         transfers[message] = transfer

@@ -236,7 +236,9 @@ final class SessionDriver {
         do {
             switch try await owner.lookup.request(.expand(request)) {
             case .accepted(let count):
-                envelopes += count
+                let (total, overflow) = envelopes.addingReportingOverflow(count)
+                guard !overflow else { return .disconnect(.temporaryFailure) }
+                envelopes = total
                 onlyRecipient = number == 0 ? recipient : nil
                 return .proceed
             case .refused(let reply):

@@ -13,6 +13,8 @@ final class AccountPool {
     private static let longestQuestionMilliseconds: UInt64 = 30_000
     // More than Lookup and Delivery ask at one time; who asks too much is told so.
     private static let mostWaiting = 4096
+    // Questions wait here: a long one costs as much memory as it has bytes, and no user has such a name.
+    private static let longestName = 255
 
     private final class Helper {
         var pid: Int32?
@@ -45,6 +47,7 @@ final class AccountPool {
 
     /// The answer of a helper; a temporary failure when none can be had.
     func ask(_ question: ToAccount) async -> FromAccount {
+        guard question.name.utf8.count <= Self.longestName else { return question.unanswered }
         guard let helper = await idleHelper(), let peer = helper.peer else { return question.unanswered }
         defer { release(helper) }
         do {
@@ -140,6 +143,12 @@ final class AccountPool {
 }
 
 nonisolated extension ToAccount {
+    var name: String {
+        switch self {
+        case .user(let name), .forward(let name): name
+        }
+    }
+
     var unanswered: FromAccount {
         switch self {
         case .user: .user(.temporaryFailure)

@@ -191,11 +191,9 @@ extension House {
             })
     }
 
-    // Nothing outranks Parent: whoever says nonsense to it is replaced.
     private func edgeEnded(_ end: PeerEnd, _ member: Member?, _ place: Place?) {
-        guard case .violated(let what) = end, let member, let place else { return }
-        log.warning("\(place.name) said nonsense to parent: \(what)")
-        member.kill(Signal.kill)
+        guard case .violated(let what) = end, let member, let place, place.member === member else { return }
+        condemn(place, "said nonsense to parent (\(what))")
     }
 
     // MARK: Ends

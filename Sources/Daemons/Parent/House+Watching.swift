@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
 import Channel
 import Host
 import IPC
@@ -9,19 +10,22 @@ import Reactor
 /// What children say to Parent, and what becomes of those that die or fall silent.
 extension House {
     func heard(_ message: ChildToParent, from member: Member, in place: Place) {
+        // What comes from one that is being killed changes nothing more.
+        guard !member.isCondemned else { return }
         member.lastHeard = Loop.milliseconds
         switch message {
         case .ready:
+            guard !member.isReady else { return condemn(place, "is ready twice") }
             member.isReady = true
             ready(place)
         case .alive:
             break
         case .fatal(let reason):
-            member.reason = reason
+            member.reason = "\(VisibleText(reason))"
         case .violated(let role, let worker, let what):
-            violated(place, role, worker, what)
+            violated(place, role, worker, "\(VisibleText(what))")
         case .notice(let text):
-            notice(text)
+            notice("\(VisibleText(text))")
         }
     }
 
@@ -46,19 +50,27 @@ extension House {
 
     /// Kills the one of two peers that has the lower rank; its successor gets new edges.
     private func violated(_ place: Place, _ role: Role, _ worker: UInt16, _ what: String) {
-        if role == .parent {
-            log.warning("\(place.name) complains of parent (\(what)) and is replaced")
-            place.member?.kill(Signal.kill)
-            return
+        if role == .parent { return condemn(place, "complains of parent (\(what))") }
+        // Who was never joined with such a peer has none to complain of; one of a joined role may just have left.
+        guard Topology.peers(of: place.role).contains(role) else {
+            return condemn(place, "complains of a \(role.name), which it does not know")
         }
         guard let other = places.first(where: { $0.role == role && $0.number == worker }) else {
-            log.warning("\(place.name) complains of a \(role.name) that is not there")
+            log.debug("\(place.name) complains of a \(role.name) that is not there")
             return
         }
         guard place.isJoined(with: other) else { return }
         let guilty = place.role.rank < role.rank ? place : other
+        guard guilty.member?.isCondemned == false else { return }
         log.warning("nonsense between \(place.name) and \(other.name) (\(what)): \(guilty.name) is replaced")
-        guilty.member?.kill(Signal.kill)
+        guilty.member?.condemn()
+    }
+
+    // Nothing outranks Parent: whoever says nonsense to it is replaced.
+    func condemn(_ place: Place, _ why: String) {
+        guard place.member?.isCondemned == false else { return }
+        log.warning("\(place.name) \(why) and is replaced")
+        place.member?.condemn()
     }
 
     func lost(_ member: Member, _ status: ExitStatus, in place: Place) {

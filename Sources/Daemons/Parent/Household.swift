@@ -2,6 +2,7 @@
 
 import Channel
 import Configuration
+import Host
 import IPC
 import Launch
 import Posix
@@ -63,6 +64,8 @@ final class Member {
     var channel: Peer<ChildToParent, ParentToChild>?
     let errors: ErrorLines
     var isReady = false
+    /// It said what it may not say: it is being killed, and is heard no more.
+    private(set) var isCondemned = false
     var lastHeard: UInt64
     /// What it said before it left.
     var reason: String?
@@ -77,6 +80,11 @@ final class Member {
         self.errors = errors
         started = now
         lastHeard = now
+    }
+
+    func condemn() {
+        isCondemned = true
+        kill(Signal.kill)
     }
 
     func kill(_ signal: Int32) {

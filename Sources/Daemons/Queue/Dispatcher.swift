@@ -19,6 +19,8 @@ final class Dispatcher {
 
     private unowned let queue: QueueProcess
     private var workers: [WorkerID: Line] = [:]
+    // Workers that have said what is under way with them, which they say once.
+    private var known: Set<WorkerID> = []
     private var bytesInFlight: [EnvelopeID: UInt64] = [:]
     private var totalBytes: UInt64 = 0
     private var unrecorded: [WorkerID: [EnvelopeID]] = [:]
@@ -33,12 +35,18 @@ final class Dispatcher {
         let deliveryClass: DeliveryClass = grant.role == .relay ? .relay : .local
         workers[worker] = queue.child.edge(
             grant, descriptor,
-            handle: { [weak self] message, _, _ in self?.heard(message, from: worker, deliveryClass) },
+            handle: { [weak self] message, _, _ in
+                guard let self, let wrong = heard(message, from: worker, deliveryClass) else { return }
+                workers[worker]?.close()
+                leave(worker)
+                queue.child.violated(grant, wrong)
+            },
             ended: { [weak self] in self?.leave(worker) })
     }
 
     private func leave(_ worker: WorkerID) {
         workers[worker] = nil
+        known.remove(worker)
         unrecorded[worker] = nil
         let loss = queue.schedule.release(worker: worker, now: queue.now)
         for id in loss.returned + loss.held + loss.parked + loss.removed { endFlight(id) }
@@ -50,15 +58,32 @@ final class Dispatcher {
         queue.plan()
     }
 
-    private func heard(_ message: DeliveryToQueue, from worker: WorkerID, _ deliveryClass: DeliveryClass) {
+    /// What is wrong with the message, when it is one that the worker may not send.
+    private func heard(
+        _ message: DeliveryToQueue, from worker: WorkerID, _ deliveryClass: DeliveryClass
+    ) -> String? {
         switch message {
         case .inFlight(let ids):
-            for id in ids { _ = queue.schedule.adopt(id, by: worker, now: queue.now) }
+            guard known.insert(worker).inserted else { return "a second word on what is under way" }
+            // Only a worker that is older than this Queue can have something that this Queue did not give to it.
+            guard ids.isEmpty || worker.value < queue.child.assignment.generation else {
+                return "claims envelopes that nobody gave to it"
+            }
+            // Who is not attached can adopt nothing, and what it has in hand would be delivered twice.
             queue.schedule.attach(worker, deliveryClass)
+            for id in ids { _ = queue.schedule.adopt(id, by: worker, now: queue.now) }
             queue.plan()
         case .outcome(let id, let outcome):
+            if case .inFlight(let holder, _)? = queue.schedule.entry(id)?.state, holder != worker {
+                return "an outcome of an envelope that another has in hand"
+            }
             ended(id, outcome, worker)
         }
+        return nil
+    }
+
+    private func holds(_ worker: WorkerID, _ id: EnvelopeID) -> Bool {
+        if case .inFlight(worker, _)? = queue.schedule.entry(id)?.state { true } else { false }
     }
 
     // MARK: Giving out
@@ -128,10 +153,7 @@ final class Dispatcher {
 
     func cancelAll() {
         for (worker, line) in workers {
-            let ids = bytesInFlight.keys.filter { id in
-                if case .inFlight(worker, _)? = queue.schedule.entry(id)?.state { return true }
-                return false
-            }
+            let ids = bytesInFlight.keys.filter { holds(worker, $0) }
             if !ids.isEmpty { line.send(.cancel(ids)) }
         }
     }
@@ -143,8 +165,10 @@ final class Dispatcher {
     }
 
     private func ended(_ id: EnvelopeID, _ outcome: DeliveryOutcome, _ worker: WorkerID) {
-        endFlight(id)
         settle(worker, id)
+        // An envelope that was taken back meanwhile, or that this worker never had, is not decided by it.
+        guard holds(worker, id) else { return }
+        endFlight(id)
         guard let message = queue.messages[id.message], let recipient = message.recipients[id.number] else { return }
         let deliveryClass = DeliveryClass(recipient.dispatch)
         let wall = SystemClock.now()

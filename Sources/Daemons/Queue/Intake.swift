@@ -24,6 +24,11 @@ final class Intake {
     // Lookup has stored before it answers Listener; what is not here by then was lost with a process.
     private static let patienceMilliseconds: UInt64 = 30_000
     private static let mostRecipients = 100_000
+    // A trace field, fields that were missing, what a filter adds: far less than this, in far fewer pieces.
+    private static let mostAdded: UInt64 = 256 * 1024
+    private static let mostPieces = 10_000
+    // Content that may be on its way without credit: the initial one, and the one piece that may overdraw it.
+    private static let mostUncredited = QueueToListener.initialCredit + (1 << 20)
 
     typealias Line = Peer<ListenerToQueue, QueueToListener>
 
@@ -32,6 +37,10 @@ final class Intake {
         var content: [UInt8] = []
         var body: SpoolBody?
         var size: UInt64 = 0
+        /// Of the size, in bytes: what was not given back as credit.
+        var uncredited: UInt64 = 0
+        /// It is being written: nothing more can belong to it.
+        var isDecided = false
         var envelopes: [UInt32: [Envelope]] = [:]
         var envelopeCount = 0
         var commit: (request: CommitRequest, correlation: Correlation)?
@@ -127,8 +136,11 @@ final class Intake {
     private func take(_ bytes: [UInt8], _ id: MessageID, _ listener: ListenerID) -> String? {
         let transaction = transaction(id, listener)
         guard transaction.commit == nil else { return "content behind the commit" }
-        transaction.size += UInt64(bytes.count)
         let credit = UInt64(bytes.count)
+        // Whoever sends without credit could fill our memory faster than the disk takes it.
+        transaction.uncredited += credit
+        guard transaction.uncredited <= Self.mostUncredited else { return "more content than it has credit for" }
+        transaction.size += credit
         if transaction.body == nil, transaction.content.count + bytes.count > Self.largestInMemory {
             let body = spool.makeBody()
             transaction.body = body
@@ -140,9 +152,7 @@ final class Intake {
             body.append(bytes) { [weak self] in self?.appended($0, id, credit: credit) }
         } else {
             if transaction.content.isEmpty { transaction.content = bytes } else { transaction.content += bytes }
-            if transaction.content.count > Self.largestInMemory / 2 {
-                lines[listener]?.send(.credit(id, bytes: credit))
-            }
+            if transaction.content.count > Self.largestInMemory / 2 { giveCredit(credit, for: id, transaction) }
         }
         return nil
     }
@@ -150,7 +160,12 @@ final class Intake {
     private func appended(_ result: Result<Void, SpoolError>, _ id: MessageID, credit: UInt64) {
         guard let transaction = transactions[id] else { return }
         if case .failure(let error) = result { transaction.failure = error }
-        if credit > 0 { lines[transaction.listener]?.send(.credit(id, bytes: credit)) }
+        if credit > 0 { giveCredit(credit, for: id, transaction) }
+    }
+
+    private func giveCredit(_ bytes: UInt64, for id: MessageID, _ transaction: Transaction) {
+        transaction.uncredited -= min(bytes, transaction.uncredited)
+        lines[transaction.listener]?.send(.credit(id, bytes: bytes))
     }
 
     private func drop(_ id: MessageID) {
@@ -168,6 +183,8 @@ final class Intake {
         // The worker or the transaction may have gone while Lookup was at work.
         guard issued[id] == listener else { return }
         let transaction = transaction(id, listener)
+        // A Listener that has one more recipient expanded behind its commit must not have the message stored twice.
+        guard !transaction.isDecided else { return }
         guard transaction.envelopeCount + envelopes.count <= Self.mostRecipients else { return }
         transaction.envelopeCount += envelopes.count - (transaction.envelopes[number]?.count ?? 0)
         transaction.envelopes[number] = envelopes
@@ -181,10 +198,7 @@ final class Intake {
         let transaction = transaction(id, listener)
         guard transaction.commit == nil else { return "a second commit" }
         guard request.envelopes > 0 else { return "a commit without envelopes" }
-        for case .range(let offset, let length) in request.pieces {
-            let (end, overflow) = offset.addingReportingOverflow(length)
-            guard !overflow, end <= transaction.size else { return "a piece outside the content" }
-        }
+        if let fault = Self.fault(in: request.pieces, of: transaction.size) { return fault }
         transaction.commit = (request, correlation)
         transaction.timer.start(afterMilliseconds: Self.patienceMilliseconds) { [weak self] in
             self?.refuse(id, correlation, Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure"))
@@ -193,11 +207,32 @@ final class Intake {
         return nil
     }
 
+    /// What in the pieces cannot be. Each byte of the content is used once at most: a message is never larger than what
+    /// was sent for it, whatever a list of ranges would make of it.
+    static func fault(in pieces: [MessagePiece], of size: UInt64) -> String? {
+        guard pieces.count <= mostPieces else { return "too many pieces" }
+        var added: UInt64 = 0
+        var position: UInt64 = 0
+        for piece in pieces {
+            switch piece {
+            case .bytes(let bytes):
+                added += UInt64(bytes.count)
+            case .range(let offset, let length):
+                let (end, overflow) = offset.addingReportingOverflow(length)
+                guard !overflow, end <= size else { return "a piece outside the content" }
+                guard offset >= position else { return "content used twice" }
+                position = end
+            }
+        }
+        return added <= mostAdded ? nil : "too much new content"
+    }
+
     private func finish(
         _ id: MessageID, _ transaction: Transaction, _ request: CommitRequest, _ correlation: Correlation
     ) {
         guard transaction.envelopeCount >= Int(request.envelopes) else { return }
         transaction.timer.stop()
+        transaction.isDecided = true
         guard transaction.failure == nil, transaction.envelopeCount == Int(request.envelopes) else {
             return refuse(id, correlation, Self.reply(to: transaction.failure ?? .unknown))
         }

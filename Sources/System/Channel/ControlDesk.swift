@@ -8,6 +8,8 @@ import Reactor
 /// Where martletctl asks this daemon. Whatever a client sends can end only that client's own connection.
 public final class ControlDesk {
     private static let mostClients = 32
+    // The largest answer, a message that is shown, and a little more.
+    private static let mostUnsent = 80 << 20
 
     private let role: Role
     private let answer: (ControlRequest) async -> [ControlAnswer]
@@ -34,6 +36,11 @@ public final class ControlDesk {
                 guard let self, let client = clients[number] else { return }
                 Task {
                     for part in await self.answer(request) { client.answer(correlation, part) }
+                    // One that asks without reading would fill our memory with answers.
+                    if client.unsent > Self.mostUnsent {
+                        client.close()
+                        self.clients[number] = nil
+                    }
                 }
             },
             ended: { [weak self] _ in self?.clients[number] = nil })

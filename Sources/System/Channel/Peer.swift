@@ -54,6 +54,8 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
     private static var mostWaitingDescriptors: Int { 64 }
     /// Above so many unsent bytes the owner should take no more work that leads here.
     public static var highWater: Int { 4 << 20 }
+    // Above so many, the other side does not read at all; no honest backlog of one edge comes near to it.
+    private static var mostUnsent: Int { 256 << 20 }
 
     private var descriptor: FileDescriptor?
     private var readWatch: Watch?
@@ -236,6 +238,10 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
             do {
                 let sent = try send(on: number, outputStart..<end, passing: passed)
                 if sent == 0 {
+                    guard unsent <= Self.mostUnsent else {
+                        finish(.violated("does not read what it is sent"))
+                        return
+                    }
                     if writeWatch?.isEnabled == false { writeWatch?.enable() }
                     return
                 }

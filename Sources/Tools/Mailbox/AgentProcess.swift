@@ -125,7 +125,7 @@ final class AgentProcess {
     }
 
     private func sink(forItemOf delivery: MailboxDelivery) -> any MessageSink {
-        switch ForwardItem.find(delivery.form, home: arguments.home) {
+        switch ForwardItem.find(delivery.form, user: arguments.user, home: arguments.home) {
         case .outcome(let outcome):
             return decided(delivery.id, outcome)
         case .file(let text):

@@ -13,19 +13,26 @@ nonisolated enum ForwardItem: Hashable {
     case outcome(MailboxOutcome)
 
     /// Reads it where it stands: an envelope carries the command of an alias, but of a ~/.forward only the ordinal.
-    static func find(_ form: LocalForm, home: String) -> ForwardItem {
+    ///
+    /// The item of an alias is the only path or command in a frame. It is nobody's but the foreign user's: whoever could
+    /// name one to the agent of a person would be that person.
+    static func find(_ form: LocalForm, user: String, home: String) -> ForwardItem {
         switch form {
         case .action:
             return .outcome(.failed("Not a delivery by ~/.forward"))
         case .forward(let ordinal):
             return inForward(ordinal, home)
         case .alias(let text):
+            guard user == foreignUser else { return .outcome(.failed("No alias is delivered as \(user)")) }
             guard let items = try? ExpansionItem.items(in: text), items.count == 1, let item = items.first else {
                 return .outcome(.failed("Invalid item of an alias"))
             }
             return of(item)
         }
     }
+
+    // As whom foreign programs run, and files of aliases are written.
+    private static let foreignUser = "_martletu"
 
     private static func inForward(_ ordinal: UInt16, _ home: String) -> ForwardItem {
         do {
