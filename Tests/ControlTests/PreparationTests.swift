@@ -27,6 +27,14 @@ import Testing
         #expect(message.recipients == ["b@example.org"])
     }
 
+    @Test func `an added From field can be answered to`() throws {
+        let circumstances = MessagePreparation.Circumstances(
+            sender: nil, login: "ann", fullName: "Ann", hostName: "host.example.org", arguments: ["b"],
+            readsRecipients: false, date: Self.date)
+        let message = try MessagePreparation(Array("Subject: x\n\n".utf8), circumstances)
+        #expect(text(message).contains("From: Ann <ann@host.example.org>\n"))
+    }
+
     @Test func `what is there stays as it is`() throws {
         let header = "From: C <c@example.org>\nDate: yesterday\nX-A: 1\n\t2\n"
         let message = try prepare(header + "\n.\n..\nend\n")

@@ -66,8 +66,9 @@ extension WholeHouse.Unprivileged {
             let result = try Program.run(
                 [try tool("mailq", instance)], environment: environment(instance), as: instance.owner)
             #expect(result.status == 0, "\(result.errors)")
-            #expect(result.lines == (try instance.queueLines()))
-            #expect(result.lines.count == 1)
+            let identifiers = try instance.queueLines().map { $0.prefix(16) }
+            #expect(identifiers.count == 1)
+            #expect(result.lines.map { $0.prefix(16) } == identifiers)
             try instance.stop()
         }
     }

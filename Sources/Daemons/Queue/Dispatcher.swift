@@ -23,7 +23,7 @@ final class Dispatcher {
     private var known: Set<WorkerID> = []
     private var bytesInFlight: [EnvelopeID: UInt64] = [:]
     private var totalBytes: UInt64 = 0
-    private var unrecorded: [WorkerID: [EnvelopeID]] = [:]
+    private var unrecorded: [WorkerID: Set<EnvelopeID>] = [:]
     private let recordedTimer = Timer()
 
     init(_ queue: QueueProcess) { self.queue = queue }
@@ -120,6 +120,9 @@ final class Dispatcher {
     ) {
         // A worker that died meanwhile was released, and its work with it.
         guard let line = workers[batch.worker] else { return }
+        // An administrator may want a retry so soon that the worker still keeps the last outcome; it would repeat that.
+        let again = recipients.map(\.id).filter { unrecorded[batch.worker]?.remove($0) != nil }
+        if !again.isEmpty { line.send(.recorded(again)) }
         func request(_ content: DeliveryContent) -> QueueToDelivery {
             .deliver(
                 DeliveryRequest(
@@ -203,13 +206,13 @@ final class Dispatcher {
     }
 
     private func settle(_ worker: WorkerID, _ id: EnvelopeID) {
-        unrecorded[worker, default: []].append(id)
+        unrecorded[worker, default: []].insert(id)
         guard !recordedTimer.isRunning else { return }
         recordedTimer.start(afterMilliseconds: Self.recordedAfterMilliseconds) { [weak self] in
             guard let self else { return }
             let all = unrecorded
             unrecorded = [:]
-            for (worker, ids) in all { workers[worker]?.send(.recorded(ids)) }
+            for (worker, ids) in all { workers[worker]?.send(.recorded(ids.sorted())) }
         }
     }
 }

@@ -37,18 +37,24 @@ public enum HostNames {
     /// What the host calls itself: the first line of `/etc/mailname`, else its host name, made whole where it has no dot.
     /// May ask the network and wait for it: only at start.
     public static func serverName() -> String {
-        if let text = try? FileDescriptor.content(of: "/etc/mailname", limit: 4096),
-            let line = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline).first
-        {
-            let name = line.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
-            if Domain(name) != nil { return name }
-        }
+        if let name = mailName() { return name }
         let name = hostName()
         guard !name.contains(".") else { return name }
         var hints = addrinfo()
         hints.ai_flags = AI_CANONNAME
         let canonical = withAddressInformation(name, hints) { $0.ai_canonname.map { String(cString: $0) } }
         return canonical.first ?? name
+    }
+
+    /// The same without asking anyone: it may lack its domain.
+    public static func localName() -> String { mailName() ?? hostName() }
+
+    private static func mailName() -> String? {
+        guard let text = try? FileDescriptor.content(of: "/etc/mailname", limit: 4096),
+            let line = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline).first,
+            let name = line.split(whereSeparator: \.isWhitespace).first.map(String.init), Domain(name) != nil
+        else { return nil }
+        return name
     }
 
     private static func hostName() -> String {

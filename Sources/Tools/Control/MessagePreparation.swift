@@ -14,6 +14,8 @@ nonisolated struct MessagePreparation: Hashable, Sendable {
         /// The name of the user who calls; nil when the uid has none.
         var login: String?
         var fullName = ""
+        /// Completes the address of a From field that is added.
+        var hostName = ""
         var arguments: [String] = []
         var readsRecipients = false
         /// The value of a Date field.
@@ -112,7 +114,11 @@ nonisolated struct MessagePreparation: Hashable, Sendable {
             if content.last != .lineFeed { content.append(.lineFeed) }
         }
         if !header.has("from") {
-            let address = sender.isEmpty ? circumstances.login ?? "MAILER-DAEMON" : sender
+            var address = sender.isEmpty ? circumstances.login ?? "MAILER-DAEMON" : sender
+            // Those who read the message elsewhere could not answer a name without a host.
+            if !address.utf8.contains(UInt8(ascii: "@")), !circumstances.hostName.isEmpty {
+                address += "@\(circumstances.hostName)"
+            }
             content.append("From: \(DisplayName(circumstances.fullName).before(address))\n")
         }
         if !header.has("date") { content.append("Date: \(circumstances.date)\n") }
