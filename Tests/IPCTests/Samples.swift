@@ -108,7 +108,7 @@ enum Samples {
     ]
 
     static let queueToDelivery: [QueueToDelivery] = [
-        .recorded([envelopeID]), .cancel([]), .deliver(delivery(.inline([13, 10]))),
+        .recorded([envelopeID]), .cancel([]), .forgetFailures, .deliver(delivery(.inline([13, 10]))),
         .deliver(delivery(.file([.bytes([1]), .range(offset: 0, length: 10)]))),
     ]
     private static func delivery(_ content: DeliveryContent) -> DeliveryRequest {

@@ -16,6 +16,7 @@ extension WholeHouse.Unprivileged {
             eventually { ((try? instance.queueLines()) ?? []).filter { $0.contains(text) }.count == count }
         }
 
+        // A host that refuses the connection itself is left alone for a while, but not when a try is asked for.
         @Test(arguments: ["connect", "mail", "rcpt", "data", "end"])
         func `a temporary failure waits, and is tried at once on demand`(phase: String) throws {
             let (instance, sink, sender) = try start()

@@ -38,7 +38,7 @@ extension WholeHouse.Unprivileged {
 
         @Test func `a configuration that is not there is named`() throws {
             let instance = try Instance()
-            try expectRefusal(instance, "failed to open", "martlet.conf")
+            try expectRefusal(instance, "No such file or directory", "martlet.conf")
         }
 
         @Test func `a mistake in the configuration is named with its line`() throws {

@@ -33,6 +33,12 @@ public struct ParsedConfiguration: Sendable {
     public var errors: [Diagnostic]
     /// Names of macros that were defined and not used.
     public var unusedMacros: [String]
+
+    public init(configuration: ServerConfiguration?, errors: [Diagnostic], unusedMacros: [String]) {
+        self.configuration = configuration
+        self.errors = errors
+        self.unusedMacros = unusedMacros
+    }
 }
 
 extension ServerConfiguration {

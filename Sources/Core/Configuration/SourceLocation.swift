@@ -15,7 +15,10 @@ public struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
     /// The place of what no file says: a default.
     public static let builtIn = SourceLocation(file: "", line: 0, column: 0)
 
-    public var description: String { self == .builtIn ? "built in" : "\(file):\(line):\(column)" }
+    /// `file:line:column`; of a file as a whole, line 0, only its name.
+    public var description: String {
+        self == .builtIn ? "built in" : line == 0 ? file : "\(file):\(line):\(column)"
+    }
 }
 
 /// One mistake in a configuration file, with the line that it stands in.

@@ -64,6 +64,8 @@ public enum QueueToDelivery: Hashable, Sendable {
     case recorded([EnvelopeID])
     /// Not wanted any more; what has begun may still end in an outcome.
     case cancel([EnvelopeID])
+    /// An administrator wants to see a try: hosts that are left alone after failures are not, this time.
+    case forgetFailures
 }
 
 /// Delivery - Queue.
@@ -144,6 +146,7 @@ extension QueueToDelivery: EdgeMessage {
         case deliver = 1
         case recorded = 2
         case cancel = 3
+        case forgetFailures = 4
     }
 
     public var tag: UInt8 {
@@ -151,6 +154,7 @@ extension QueueToDelivery: EdgeMessage {
         case .deliver: Tag.deliver.rawValue
         case .recorded: Tag.recorded.rawValue
         case .cancel: Tag.cancel.rawValue
+        case .forgetFailures: Tag.forgetFailures.rawValue
         }
     }
 
@@ -159,6 +163,7 @@ extension QueueToDelivery: EdgeMessage {
         case .deliver(let request): request.content.isFile
         case .recorded: false
         case .cancel: false
+        case .forgetFailures: false
         }
     }
 
@@ -170,6 +175,7 @@ extension QueueToDelivery: EdgeMessage {
             value.encode(to: &output)
         case .cancel(let value):
             value.encode(to: &output)
+        case .forgetFailures: break
         }
     }
 
@@ -179,6 +185,7 @@ extension QueueToDelivery: EdgeMessage {
         case .deliver: self = .deliver(try reader.value())
         case .recorded: self = .recorded(try reader.value())
         case .cancel: self = .cancel(try reader.value())
+        case .forgetFailures: self = .forgetFailures
         }
     }
 }

@@ -16,6 +16,8 @@ final class QueueLink {
 
     /// Is told of recipients that are new here, never none.
     var wanted: (DeliveryRequest, Content) -> Void = { _, _ in }
+    /// Is told that an administrator wants hosts tried that had failed.
+    var forgetFailures: () -> Void = {}
 
     init(_ child: Child) { self.child = child }
 
@@ -44,6 +46,8 @@ final class QueueLink {
             if isDraining { leaveIfSettled() }
         case .cancel(let ids):
             ledger.cancel(ids)
+        case .forgetFailures:
+            forgetFailures()
         }
     }
 

@@ -79,7 +79,10 @@ nonisolated struct AgentRules: Hashable, Sendable {
                 return .refused(
                     .failed(Reply(550, EnhancedStatus(5, 7, 1), "No delivery as root: alias root to a person")))
             }
-            guard user.uid >= Self.leastUID, !daemonUIDs.contains(user.uid) else {
+            // By name too: a house that does not separate privileges has no numbers of its daemons.
+            guard user.uid >= Self.leastUID, !daemonUIDs.contains(user.uid),
+                !Role.allCases.contains(where: { $0.user == user.name })
+            else {
                 return .refused(.failed(Reply(550, EnhancedStatus(5, 7, 1), "No delivery to a system user: \(name)")))
             }
             guard user.home.hasPrefix("/") else {

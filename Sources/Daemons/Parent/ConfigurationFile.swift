@@ -11,6 +11,13 @@ enum ConfigurationFile {
 
     static func read(_ invocation: Invocation) -> ParsedConfiguration {
         let options = ParseOptions(definitions: invocation.definitions)
+        do {
+            _ = try FileDescriptor.readable(invocation.file)
+        } catch {
+            let location = SourceLocation(file: invocation.file, line: 0, column: 0)
+            let reason = Diagnostic(location: location, message: "\(error)", sourceLine: "")
+            return ParsedConfiguration(configuration: nil, errors: [reason], unusedMacros: [])
+        }
         return ServerConfiguration.parse(file: invocation.file, options: options) { path in
             (try? FileDescriptor.content(of: path, limit: longest)) ?? nil
         }

@@ -32,6 +32,7 @@ extension QueueProcess {
         case .showStatistics:
             return statistics()
         case .schedule(let selector):
+            dispatcher.forgetFailures()
             return done(schedule.schedule(selector.selection, now: now))
         case .remove(let selector):
             return remove(selector)

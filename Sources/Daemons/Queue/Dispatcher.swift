@@ -86,6 +86,11 @@ final class Dispatcher {
         if case .inFlight(worker, _)? = queue.schedule.entry(id)?.state { true } else { false }
     }
 
+    /// What is scheduled by hand is really tried, not turned away at once because of earlier failures.
+    func forgetFailures() {
+        for line in workers.values { line.send(.forgetFailures) }
+    }
+
     // MARK: Giving out
 
     func dispatch(now: Instant) {

@@ -45,6 +45,7 @@ final class RelayProcess: DaemonProcess {
 
     func begin() throws {
         queue.wanted = { [unowned self] request, content in take(request, content) }
+        queue.forgetFailures = { [unowned self] in penalties = Penalties() }
         child.peerArrived = { [unowned self] grant, descriptor in join(grant, descriptor) }
         child.drained = { [unowned self] seconds in
             queue.drain(seconds)

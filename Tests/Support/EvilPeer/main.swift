@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: ISC
+
+import Channel
+import IPC
+
+// Stands in the place of a daemon that was taken over. What it does is read before the doors close, from a file beside
+// the program; it begins when the house stands, which a test says by a signal.
+Order.awaitSignal()
+let order = Order.read()
+Child.run(as: Set(Topology.daemons)) { child in EvilProcess(child, order) }
