@@ -108,16 +108,20 @@ let package = Package(
         .executableTarget(
             name: "loop-probe", dependencies: ["Channel", "Reactor", "Posix", "IPC", "Mail", "Bytes"],
             path: "Tests/Support/LoopProbe", swiftSettings: onLoop),
+        .executableTarget(
+            name: "evil-peer", dependencies: ["Bytes", "Mail", "IPC", "Posix", "Reactor", "Channel", "Launch"],
+            path: "Tests/Support/EvilPeer", swiftSettings: onLoop),
+        .target(name: "Chance", path: "Tests/Support/Chance", swiftSettings: common),
         .target(name: "ProbeRunner", dependencies: ["Posix"], path: "Tests/Support/ProbeRunner", swiftSettings: common),
-        tests("Bytes", ["Bytes"]),
-        tests("Mail", ["Bytes", "Mail"]),
+        tests("Bytes", ["Bytes", "Chance"]),
+        tests("Mail", ["Mail", "Bytes", "Chance"]),
         tests("SMTP", ["SMTP", "Bytes", "Mail"], resources: ["Transcripts"]),
-        tests("Message", ["Message", "Bytes", "Mail"]),
-        tests("DNS", ["DNS", "Bytes", "Mail"]),
+        tests("Message", ["Message", "Chance", "Bytes", "Mail"]),
+        tests("DNS", ["DNS", "Chance", "Bytes", "Mail"]),
         tests("Configuration", ["Configuration", "Bytes", "Mail"], resources: ["Samples"]),
         tests("Routing", ["Routing", "Configuration", "Bytes", "Mail"]),
         tests("Schedule", ["Schedule", "Mail"]),
-        tests("IPC", ["IPC", "Bytes", "Mail"]),
+        tests("IPC", ["IPC", "Chance", "Bytes", "Mail"]),
         tests("Launch", ["Launch", "Posix", "IPC", "CPosix", "CSeccomp", "profile-probe"]),
         tests("Reactor", ["ProbeRunner", "loop-probe"]),
         tests("Channel", ["ProbeRunner", "loop-probe"]),
@@ -132,6 +136,7 @@ let package = Package(
         tests("Control", ["Control", "IPC", "Mail", "Bytes", "Posix", "Reactor", "Channel", "CEvent"]),
         tests("Mailbox", ["Mailbox", "Bytes", "Mail", "IPC", "Posix"]),
         tests("Architecture", []),
+        tests("EvilPeer", ["evil-peer"]),
         tests("Integration", []),
     ]
 )

@@ -22,7 +22,7 @@ extension Samples {
     }
 
     static let childToParent: [ChildToParent] = [
-        .ready, .alive(5), .fatal("no spool"), .violated(.lookup, worker: 1, what: "unknown tag"),
+        .ready, .alive(5), .fatal("no spool"), .violated(.lookup, worker: 1, generation: 3, what: "unknown tag"),
         .notice("no Landlock"),
     ]
 

@@ -40,6 +40,32 @@ extension WholeHouse.Unprivileged {
             ),
         ]
 
+        @Test func `more clients than descriptors are told so, and those that are in go on`() throws {
+            let instance = try Instance()
+            instance.descriptorLimit = 256
+            try instance.start(instance.usual())
+            let pids = instance.pids()
+            let first = try instance.client()
+            try first.greet()
+            // Two workers of at most 192 clients each.
+            var crowd: [SMTPClient] = []
+            for _ in 0..<500 {
+                if let client = try? instance.client() { crowd.append(client) }
+            }
+            #expect(crowd.count > 300)
+            try first.submit(
+                from: "alice@example.org", to: ["\(instance.people[0])@example.org"], "Subject: x\n\nbody")
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            crowd.removeAll()
+            let isServed = eventually(within: 10) {
+                guard let client = try? instance.client() else { return false }
+                return (try? client.greet()) != nil
+            }
+            #expect(isServed)
+            #expect(instance.pids() == pids, "\(instance.lastWords)")
+            try instance.stop()
+        }
+
         @Test func `noise on the SMTP port harms nobody else`() throws {
             let instance = try Instance()
             try instance.start(instance.usual())

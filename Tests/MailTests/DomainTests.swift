@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Chance
 import Mail
 import Testing
 

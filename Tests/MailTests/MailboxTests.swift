@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Bytes
+import Chance
 import Testing
 
 @testable import Mail

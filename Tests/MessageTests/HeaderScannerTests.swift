@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Bytes
+import Chance
 import Mail
 import Message
 import Testing

@@ -96,6 +96,23 @@ struct AdministrationTests {
         #expect(queue.take(now: .at(6), limit: 10).first?.isAlone == false)
     }
 
+    @Test func `what was parked in flight and then delivered is done, though the queue was recovered meanwhile`() {
+        var queue = makeQueue()
+        let states: [QueuedRecipient.State] = [.held, .suspended, .held, .awaitingNotice]
+        let recipients = states.enumerated().map {
+            QueuedRecipient(UInt32($0.offset + 1), route: relay("example.org"), state: $0.element)
+        }
+        queue.insert(message(1), recipients, now: .at(0))
+        for number: UInt32 in 1...3 { #expect(queue.adopt(envelope(1, number), by: relayWorker, now: .at(0))) }
+        #expect(!queue.adopt(envelope(1, 4), by: relayWorker, now: .at(0)))
+        #expect(queue.outcome(envelope(1, 1), .ok, now: .at(1)) == .done)
+        #expect(queue.outcome(envelope(1, 2), .busy, now: .at(1)) == .parked(attempts: 1))
+        #expect(queue.entry(envelope(1, 2))?.state == .suspended)
+        #expect(queue.release(worker: relayWorker, now: .at(1)).parked == [envelope(1, 3)])
+        #expect(queue.entry(envelope(1, 3))?.state == .held)
+        #expect(queue.inFlightCount == 0)
+    }
+
     @Test func `a recovered queue adopts what a worker has in hand`() {
         var queue = three()
         #expect(queue.adopt(envelope(1, 2), by: localWorker, now: .at(0)) == false)

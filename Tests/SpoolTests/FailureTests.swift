@@ -76,6 +76,31 @@ import Testing
         again.spool.close()
     }
 
+    @Test func `who waits for an outcome to be safe is not told before it is`() throws {
+        let workshop = try Workshop()
+        let spool = try workshop.open().spool
+        let position = try spool.commit(message(1, envelopes: 2))
+        try workshop.settle()
+        workshop.calls.fail("syncData", EIO)
+        var told: [UInt32] = []
+        for envelope: UInt32 in 1...2 {
+            spool.record(
+                SpoolOutcome(message: position, envelope: envelope, payload: [], isFinal: true),
+                durability: .told { told.append(envelope) })
+        }
+        // What is asked later has been refused, so the outcomes have been too.
+        #expect(throws: SpoolError.self) { try spool.commit(message(2)) }
+        #expect(told.isEmpty)
+        workshop.calls.heal()
+        try spool.turn { told == [1, 2] }
+        // An envelope that is done needs nothing more.
+        spool.record(
+            SpoolOutcome(message: position, envelope: 1, payload: [], isFinal: true),
+            durability: .told { told.append(3) })
+        try spool.turn { told == [1, 2, 3] }
+        spool.close()
+    }
+
     @Test func `a disk that comes back takes what was held, without a restart`() throws {
         let workshop = try Workshop()
         let spool = try workshop.open().spool

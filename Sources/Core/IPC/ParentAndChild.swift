@@ -88,7 +88,7 @@ public enum ChildToParent: Hashable, Sendable {
     /// Why it cannot start or go on; it leaves after this.
     case fatal(String)
     /// Nonsense came over the edge to that role; it was closed here.
-    case violated(Role, worker: UInt16, what: String)
+    case violated(Role, worker: UInt16, generation: UInt32, what: String)
     /// A warning that the whole host should hear once.
     case notice(String)
 }
@@ -211,9 +211,10 @@ extension ChildToParent: EdgeMessage {
             number.encode(to: &output)
         case .fatal(let reason), .notice(let reason):
             reason.encode(to: &output)
-        case .violated(let role, let worker, let what):
+        case .violated(let role, let worker, let generation, let what):
             role.encode(to: &output)
             worker.encode(to: &output)
+            generation.encode(to: &output)
             what.encode(to: &output)
         }
     }
@@ -224,7 +225,10 @@ extension ChildToParent: EdgeMessage {
         case .ready: self = .ready
         case .alive: self = .alive(try reader.value())
         case .fatal: self = .fatal(try reader.value())
-        case .violated: self = .violated(try reader.value(), worker: try reader.value(), what: try reader.value())
+        case .violated:
+            self = .violated(
+                try reader.value(), worker: try reader.value(), generation: try reader.value(),
+                what: try reader.value())
         case .notice: self = .notice(try reader.value())
         }
     }

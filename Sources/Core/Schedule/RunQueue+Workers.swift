@@ -24,14 +24,24 @@ extension RunQueue {
 
     /// Marks as in flight what a worker says it has in hand, after the queue was recovered; false when it may not.
     public mutating func adopt(_ envelope: EnvelopeID, by worker: WorkerID, now: Instant) -> Bool {
-        guard let slot = index[envelope.value], recipients[slot].state == .waiting else { return false }
+        guard let slot = index[envelope.value] else { return false }
         let deliveryClass = routes[Int(recipients[slot].route)].key.deliveryClass
         guard classes[deliveryClass.index].workers.contains(worker) else { return false }
-        leaveLine(slot)
+        // Parked while it was in flight, and the wish was recorded: it may have been delivered all the same.
+        let wish: RecipientFlags
+        switch recipients[slot].state {
+        case .waiting:
+            wish = []
+            leaveLine(slot)
+        case .suspended: wish = .suspendAfter
+        case .held: wish = .holdAfter
+        case .inFlight, .awaitingNotice: return false
+        }
         open(
             BatchRecord(
                 message: recipients[slot].message, route: recipients[slot].route, worker: worker, members: [slot],
                 remaining: 1, isAlone: false), now: now)
+        recipients[slot].flags = wish
         return true
     }
 

@@ -15,6 +15,8 @@ final class QueueLink {
 
     private(set) var peer: Peer<QueueToListener, ListenerToQueue>?
     private var ids: [MessageID] = []
+    // Given to sessions by this Queue: of those of an earlier one it knows nothing, and must not be told.
+    private var open: Set<MessageID> = []
     private var hasAsked = false
     private var waiting: [UnsafeContinuation<Void, Never>] = []
     private var transfers: [MessageID: Transfer] = [:]
@@ -52,6 +54,7 @@ final class QueueLink {
             await withUnsafeContinuation { waiting.append($0) }
         }
         guard let id = ids.popLast() else { throw .gone }
+        open.insert(id)
         if ids.count < Self.fewIDs { askForIDs() }
         return id
     }
@@ -65,7 +68,7 @@ final class QueueLink {
     /// Sends content of a transaction, waiting while too much of it is on its way.
     func send(_ bytes: [UInt8], of message: MessageID) async throws(PeerError) {
         guard !bytes.isEmpty else { return }
-        guard let peer else { throw .gone }
+        guard let peer, open.contains(message) else { throw .gone }
         let allowance = transfers[message]?.allowance ?? QueueToListener.initialCredit
         if allowance == 0 {
             await withUnsafeContinuation { transfers[message]?.waiting = $0 }
@@ -89,10 +92,12 @@ final class QueueLink {
     }
 
     func commit(_ request: CommitRequest) async throws(PeerError) -> Reply? {
-        guard let peer else { throw .gone }
+        guard let peer, open.contains(request.message) else { throw .gone }
         transfers[request.message] = nil
         switch try await peer.request(.commit(request), timeoutMilliseconds: 120_000) {
-        case .committed: return nil
+        case .committed:
+            open.remove(request.message)
+            return nil
         case .refused(let reply): return reply
         case .ids, .credit, .inject:
             peer.close()
@@ -102,11 +107,12 @@ final class QueueLink {
 
     func rollback(_ message: MessageID) {
         transfers[message] = nil
-        peer?.send(.rollback(message))
+        if open.remove(message) != nil { peer?.send(.rollback(message)) }
     }
 
     private func forget() {
         ids = []
+        open = []
         hasAsked = false
         let gone = transfers
         transfers = [:]

@@ -31,6 +31,8 @@ final class SessionDriver {
 
     private var message: MessageID?
     private var envelopes: UInt32 = 0
+    // Counts those that were refused too: what Lookup stores late must not stand for another recipient.
+    private var expansions: UInt32 = 0
     private var onlyRecipient: Mailbox?
     private var scanner = HeaderScanner()
     private var pieces: [MessagePiece] = []
@@ -64,6 +66,8 @@ final class SessionDriver {
             settings: settings, client: ServerSession.Client(address: address, hostName: hostName))
         let place = address.map { "\($0.hostText)" } ?? "local"
         owner.log.info("\(number) smtp connected address=\(place) host=\(VisibleText(hostName))")
+        // Whoever of this host submits is named by the kernel, whatever the message says.
+        if let localUser { owner.log.info("\(number) smtp event=submission uid=\(localUser)") }
 
         var action = session.begin()
         while !session.isClosed {
@@ -199,6 +203,7 @@ final class SessionDriver {
     private func forgetTransaction() {
         message = nil
         envelopes = 0
+        expansions = 0
         onlyRecipient = nil
         pieces = []
     }
@@ -230,8 +235,9 @@ final class SessionDriver {
 
     private func expand(_ number: Int, _ recipient: Mailbox, _ report: ReportRequest) async -> ServerSession.Answer {
         guard let message, let transaction = session.transaction else { return .disconnect(.temporaryFailure) }
+        defer { expansions += 1 }
         let request = ExpansionRequest(
-            message: message, number: UInt32(number), sender: transaction.sender, recipient: recipient,
+            message: message, number: expansions, sender: transaction.sender, recipient: recipient,
             report: report, statement: statement, origin: origin, isAuthenticated: address == nil, isSecure: false)
         do {
             switch try await owner.lookup.request(.expand(request)) {
@@ -245,7 +251,8 @@ final class SessionDriver {
                 return .refuse(reply)
             }
         } catch {
-            return .refuse(Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure: <\(recipient)>"))
+            // Whether it was stored is not known, and so not what a commit would be for.
+            return .disconnect(.temporaryFailure)
         }
     }
 
@@ -263,7 +270,6 @@ final class SessionDriver {
             refusal = try await owner.queue.commit(request)
         } catch {
             // Whether it was kept is not known: the client tries again, at worst it comes twice.
-            forgetTransaction()
             return .disconnect(.temporaryFailure)
         }
         if let refusal { return .refuse(refusal) }

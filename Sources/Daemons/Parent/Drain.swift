@@ -35,7 +35,8 @@ nonisolated enum Drain: Int, Hashable, Sendable {
 }
 
 extension House {
-    private static let drainSeconds: UInt32 = 10
+    // What a child needs between the end of its patience and its own end, in milliseconds.
+    private static let leavingTime: UInt64 = 1_000
 
     /// Lets every child finish what it has in hand, within a bound, and ends Martlet.
     func stop() {
@@ -50,11 +51,13 @@ extension House {
     private func begin(_ stage: Drain) {
         phase = .stopping(stage)
         if stage == .ended { return end() }
-        for place in places where stage.roles.contains(place.role) {
-            place.member?.channel?.send(.drain(seconds: Self.drainSeconds))
-        }
         let elapsed = Loop.milliseconds - drainStart
         let remaining = stage.next.latestStart - min(elapsed, stage.next.latestStart)
+        // Who is killed while it waits, Queue above all, cannot write what it still has.
+        let patience = UInt32((remaining - min(Self.leavingTime, remaining)) / 1000)
+        for place in places where stage.roles.contains(place.role) {
+            place.member?.channel?.send(.drain(seconds: patience))
+        }
         drainTimer.start(afterMilliseconds: remaining) { [weak self] in self?.begin(stage.next) }
         drainAdvanced()
     }

@@ -22,8 +22,8 @@ extension House {
             break
         case .fatal(let reason):
             member.reason = "\(VisibleText(reason))"
-        case .violated(let role, let worker, let what):
-            violated(place, role, worker, "\(VisibleText(what))")
+        case .violated(let role, let worker, let generation, let what):
+            violated(place, role, worker, generation, "\(VisibleText(what))")
         case .notice(let text):
             notice("\(VisibleText(text))")
         }
@@ -49,7 +49,7 @@ extension House {
     }
 
     /// Kills the one of two peers that has the lower rank; its successor gets new edges.
-    private func violated(_ place: Place, _ role: Role, _ worker: UInt16, _ what: String) {
+    private func violated(_ place: Place, _ role: Role, _ worker: UInt16, _ generation: UInt32, _ what: String) {
         if role == .parent { return condemn(place, "complains of parent (\(what))") }
         // Who was never joined with such a peer has none to complain of; one of a joined role may just have left.
         guard Topology.peers(of: place.role).contains(role) else {
@@ -61,6 +61,8 @@ extension House {
         }
         guard place.isJoined(with: other) else { return }
         let guilty = place.role.rank < role.rank ? place : other
+        // A complaint that comes late must not fall upon a successor.
+        if guilty === other, other.member?.generation != generation { return }
         guard guilty.member?.isCondemned == false else { return }
         log.warning("nonsense between \(place.name) and \(other.name) (\(what)): \(guilty.name) is replaced")
         guilty.member?.condemn()

@@ -12,8 +12,8 @@ import Spool
 final class Dispatcher {
     // Content that is in the hands of the workers or on its way to them.
     private static let mostBytes: UInt64 = 64 << 20
-    // An outcome is durable within a second; only then may the worker forget it.
-    private static let recordedAfterMilliseconds: UInt64 = 1_500
+    // What is larger has a body file, which is not copied: see Intake.
+    private static let largestInline: UInt64 = 512 * 1024
 
     typealias Line = Peer<DeliveryToQueue, QueueToDelivery>
 
@@ -23,12 +23,18 @@ final class Dispatcher {
     private var known: Set<WorkerID> = []
     private var bytesInFlight: [EnvelopeID: UInt64] = [:]
     private var totalBytes: UInt64 = 0
-    private var unrecorded: [WorkerID: Set<EnvelopeID>] = [:]
-    private let recordedTimer = Timer()
+    // Whose outcomes are not on the disk yet: only then may a worker forget them.
+    private var unrecorded: [EnvelopeID: Set<WorkerID>] = [:]
+    private var recorded: [WorkerID: [EnvelopeID]] = [:]
 
     init(_ queue: QueueProcess) { self.queue = queue }
 
-    var isFull: Bool { totalBytes >= Self.mostBytes }
+    var mayDispatch: Bool { totalBytes < Self.mostBytes && !isWaitingForWord }
+
+    // What an older worker has in hand must not be given to another one before that is known.
+    private var isWaitingForWord: Bool {
+        workers.keys.contains { !known.contains($0) && $0.value < queue.child.assignment.generation }
+    }
 
     func join(_ grant: PeerGrant, _ descriptor: consuming FileDescriptor) {
         let worker = WorkerID(grant.generation)
@@ -47,7 +53,8 @@ final class Dispatcher {
     private func leave(_ worker: WorkerID) {
         workers[worker] = nil
         known.remove(worker)
-        unrecorded[worker] = nil
+        for id in unrecorded.keys { forget(id, of: worker) }
+        recorded[worker] = nil
         let loss = queue.schedule.release(worker: worker, now: queue.now)
         for id in loss.returned + loss.held + loss.parked + loss.removed { endFlight(id) }
         for id in loss.held {
@@ -94,7 +101,7 @@ final class Dispatcher {
     // MARK: Giving out
 
     func dispatch(now: Instant) {
-        while totalBytes < Self.mostBytes {
+        while mayDispatch {
             let batches = queue.schedule.take(now: now, limit: 256)
             if batches.isEmpty { return }
             for batch in batches { send(batch) }
@@ -103,10 +110,9 @@ final class Dispatcher {
 
     private func send(_ batch: Batch) {
         guard let message = queue.messages[batch.message.id] else { return }
-        for id in batch.envelopes {
-            bytesInFlight[id] = message.size / UInt64(batch.envelopes.count)
-            totalBytes += bytesInFlight[id] ?? 0
-        }
+        for id in batch.envelopes { bytesInFlight[id] = 0 }
+        guard !message.isBodyMissing else { return unreadable(batch, "its body is missing") }
+        charge(min(message.size, Self.largestInline), to: batch)
         let recipients = batch.envelopes.compactMap { message.work($0) }
         queue.spool.content(of: message.position) { [weak self] result in
             guard let self else { return }
@@ -114,9 +120,23 @@ final class Dispatcher {
             case .success(let pieces):
                 deliver(pieces, message, batch, recipients)
             case .failure(let error):
-                let reply = Reply(451, EnhancedStatus(4, 3, 0), "Message cannot be read: \(error)")
-                for id in batch.envelopes { ended(id, .deferred(reply), batch.worker) }
+                unreadable(batch, error.description)
             }
+        }
+    }
+
+    private func unreadable(_ batch: Batch, _ reason: String) {
+        let reply = Reply(451, EnhancedStatus(4, 3, 0), "Message cannot be read: \(reason)")
+        for id in batch.envelopes { ended(id, .deferred(reply), batch.worker) }
+    }
+
+    // Its share of the budget, in bytes that are in memory for it.
+    private func charge(_ bytes: UInt64, to batch: Batch) {
+        let share = bytes / UInt64(batch.envelopes.count)
+        for id in batch.envelopes {
+            guard let before = bytesInFlight[id] else { continue }
+            totalBytes = totalBytes - before + share
+            bytesInFlight[id] = share
         }
     }
 
@@ -126,8 +146,8 @@ final class Dispatcher {
         // A worker that died meanwhile was released, and its work with it.
         guard let line = workers[batch.worker] else { return }
         // An administrator may want a retry so soon that the worker still keeps the last outcome; it would repeat that.
-        let again = recipients.map(\.id).filter { unrecorded[batch.worker]?.remove($0) != nil }
-        if !again.isEmpty { line.send(.recorded(again)) }
+        for recipient in recipients where forget(recipient.id, of: batch.worker) { tell(batch.worker, recipient.id) }
+        tellRecorded()
         func request(_ content: DeliveryContent) -> QueueToDelivery {
             .deliver(
                 DeliveryRequest(
@@ -144,6 +164,7 @@ final class Dispatcher {
             line.send(request(.inline(content)))
             return
         }
+        charge(pieces.reduce(0) { $0 + $1.inMemory }, to: batch)
         do {
             let body = try queue.spool.openBody(message.position)
             let parts: [MessagePiece] = pieces.map { piece in
@@ -154,8 +175,7 @@ final class Dispatcher {
             }
             line.send(request(.file(parts)), passing: body)
         } catch {
-            let reply = Reply(451, EnhancedStatus(4, 3, 0), "Message cannot be read: \(error)")
-            for id in batch.envelopes { ended(id, .deferred(reply), batch.worker) }
+            unreadable(batch, "\(error)")
         }
     }
 
@@ -173,12 +193,16 @@ final class Dispatcher {
     }
 
     private func ended(_ id: EnvelopeID, _ outcome: DeliveryOutcome, _ worker: WorkerID) {
-        settle(worker, id)
         // An envelope that was taken back meanwhile, or that this worker never had, is not decided by it.
-        guard holds(worker, id) else { return }
+        if holds(worker, id) { decide(id, outcome) }
+        if queue.isWritten(id) { tell(worker, id) } else { unrecorded[id, default: []].insert(worker) }
+    }
+
+    private func decide(_ id: EnvelopeID, _ outcome: DeliveryOutcome) {
         endFlight(id)
-        guard let message = queue.messages[id.message], let recipient = message.recipients[id.number] else { return }
-        let deliveryClass = DeliveryClass(recipient.dispatch)
+        // No copy of the message is held here: changing it would copy all of its recipients.
+        guard let dispatch = queue.messages[id.message]?.recipients[id.number]?.dispatch else { return }
+        let deliveryClass = DeliveryClass(dispatch)
         let wall = SystemClock.now()
         queue.messages[id.message]?.recipients[id.number]?.reply = outcome.reply
         switch queue.schedule.outcome(id, outcome, now: queue.now) {
@@ -210,14 +234,38 @@ final class Dispatcher {
         queue.plan()
     }
 
-    private func settle(_ worker: WorkerID, _ id: EnvelopeID) {
-        unrecorded[worker, default: []].insert(id)
-        guard !recordedTimer.isRunning else { return }
-        recordedTimer.start(afterMilliseconds: Self.recordedAfterMilliseconds) { [weak self] in
-            guard let self else { return }
-            let all = unrecorded
-            unrecorded = [:]
-            for (worker, ids) in all { workers[worker]?.send(.recorded(ids.sorted())) }
+    // MARK: What the workers may forget
+
+    /// All that was recorded of the envelope is on the disk.
+    func written(_ id: EnvelopeID) {
+        for worker in unrecorded.removeValue(forKey: id) ?? [] { tell(worker, id) }
+    }
+
+    /// True when the worker was owed word of this envelope.
+    @discardableResult
+    private func forget(_ id: EnvelopeID, of worker: WorkerID) -> Bool {
+        guard unrecorded[id]?.remove(worker) != nil else { return false }
+        if unrecorded[id]?.isEmpty == true { unrecorded[id] = nil }
+        return true
+    }
+
+    private func tell(_ worker: WorkerID, _ id: EnvelopeID) {
+        if recorded.isEmpty { Loop.atEndOfTurn { [weak self] in self?.tellRecorded() } }
+        recorded[worker, default: []].append(id)
+    }
+
+    private func tellRecorded() {
+        let all = recorded
+        recorded = [:]
+        for (worker, ids) in all { workers[worker]?.send(.recorded(ids)) }
+    }
+}
+
+extension SpoolPiece {
+    fileprivate var inMemory: UInt64 {
+        switch self {
+        case .bytes(let bytes): UInt64(bytes.count)
+        case .body: 0
         }
     }
 }

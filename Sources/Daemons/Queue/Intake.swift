@@ -17,8 +17,10 @@ struct ListenerID: Hashable {
 ///
 /// A Listener can speak only of transactions whose ids were given to it, in this life of it.
 final class Intake {
-    // Ids that a worker has in stock at most.
+    // Ids that a worker gets at a time.
     private static let stock = 256
+    // Ids that a worker may have: each of its clients may sit in a transaction for minutes.
+    private static let mostIssued = 65_536
     // A body beyond this has a file of its own and leaves memory as it comes.
     private static let largestInMemory = 256 * 1024
     // Lookup has stored before it answers Listener; what is not here by then was lost with a process.
@@ -93,7 +95,7 @@ final class Intake {
 
     private func refill(_ listener: ListenerID) {
         var ids: [MessageID] = []
-        let wanted = Self.stock - issuedCounts[listener, default: 0]
+        let wanted = min(Self.stock, Self.mostIssued - issuedCounts[listener, default: 0])
         while ids.count < wanted {
             let id = MessageID(Randomness.integer())
             guard id.value != 0, issued[id] == nil, !isLive(id) else { continue }
@@ -101,7 +103,8 @@ final class Intake {
             ids.append(id)
         }
         issuedCounts[listener, default: 0] += ids.count
-        if !ids.isEmpty { lines[listener]?.send(.ids(ids)) }
+        // None is an answer too: the worker asks again later.
+        lines[listener]?.send(.ids(ids))
     }
 
     // MARK: From Listener

@@ -31,6 +31,7 @@ final class QueueProcess: DaemonProcess {
     private var spoolWatch: Watch?
     private let recovered: RecoveredSpool
     private let timer = Timer()
+    private let drainTimer = Timer()
     private var isPumpPlanned = false
     private(set) var isDraining = false
 
@@ -151,6 +152,8 @@ final class QueueProcess: DaemonProcess {
             }
             recipients.append(queued)
         }
+        // What is there for a notice only is not in the schedule, and so not found by its end there.
+        if recipients.isEmpty { finished.insert(id) }
         schedule.insert(
             QueuedMessage(
                 id, position: message.position.sequenceNumber, size: message.size,
@@ -168,10 +171,8 @@ final class QueueProcess: DaemonProcess {
                     progress[number] = past
                     message.recipients[number]?.reply = past.reply
                 }
-                // Nothing can be delivered of it, but nothing is thrown away: it waits where it can be seen.
-                if record.isBodyMissing {
-                    for number in message.recipients.keys { progress[number] = EnvelopeProgress(.held) }
-                }
+                // An administrator may bring the file back; when nobody does, the sender hears of it at the expiry.
+                message.isBodyMissing = record.isBodyMissing
                 enter(record.id, message, progress: progress)
                 count += message.recipients.count
                 for (number, past) in progress { owe(EnvelopeID(record.id, number: number), past) }
@@ -195,21 +196,31 @@ final class QueueProcess: DaemonProcess {
         }
     }
 
-    /// Keeps what became of an envelope.
-    func record(_ id: EnvelopeID, _ progress: EnvelopeProgress, durability: SpoolDurability = .lazy) {
-        guard let message = messages[id.message] else { return }
+    /// Keeps what became of an envelope, within a second where nothing else is said.
+    func record(_ id: EnvelopeID, _ progress: EnvelopeProgress, durability: SpoolDurability? = nil) {
+        guard let position = messages[id.message]?.position else { return }
         let isFinal = progress.state == .done
+        unwritten[id, default: 0] += durability == nil ? 1 : 0
         spool.record(
             SpoolOutcome(
-                message: message.position, envelope: id.number, payload: isFinal ? [] : progress.bytes,
-                isFinal: isFinal), durability: durability)
+                message: position, envelope: id.number, payload: isFinal ? [] : progress.bytes,
+                isFinal: isFinal), durability: durability ?? .told { [weak self] in self?.written(id) })
         if isFinal { messages[id.message]?.recipients[id.number] = nil }
     }
 
-    /// The end of an envelope: it is forgotten here and on disk.
+    /// Whether all that was recorded of an envelope would survive a crash.
+    func isWritten(_ id: EnvelopeID) -> Bool { unwritten[id] == nil }
+
+    private func written(_ id: EnvelopeID) {
+        let left = unwritten[id, default: 1] - 1
+        unwritten[id] = left > 0 ? left : nil
+        if left == 0 { dispatcher.written(id) }
+    }
+
+    /// The end of an envelope: it is forgotten here, at the end of this turn, and on disk.
     func finish(_ id: EnvelopeID) {
         record(id, EnvelopeProgress(.done))
-        dropFinished()
+        plan()
     }
 
     func dropFinished() {
@@ -222,6 +233,8 @@ final class QueueProcess: DaemonProcess {
     }
 
     private var finished: Set<MessageID> = []
+    // Records of an envelope that are not on the disk yet.
+    private var unwritten: [EnvelopeID: Int] = [:]
 
     // MARK: Turns
 
@@ -234,14 +247,14 @@ final class QueueProcess: DaemonProcess {
 
     private func pump() {
         isPumpPlanned = false
+        // What is due now is due again at the next start.
+        guard !isDraining else { return timer.stop() }
         let now = now
         for id in schedule.expire(now: now, limit: 1000) { expire(id) }
-        if !isDraining {
-            dispatcher.dispatch(now: now)
-            notices.inject(now: now)
-        }
+        dispatcher.dispatch(now: now)
+        notices.inject(now: now)
         dropFinished()
-        var next = dispatcher.isFull ? nil : schedule.nextDue(now: now)
+        var next = dispatcher.mayDispatch ? schedule.nextDue(now: now) : nil
         if let notice = ledger.nextDue() { next = min(next ?? notice, notice) }
         guard let next else { return timer.stop() }
         let wait = max(1, next.milliseconds - now.milliseconds)
@@ -275,7 +288,7 @@ final class QueueProcess: DaemonProcess {
             Loop.stop()
             return
         }
-        timer.start(afterMilliseconds: 20) { [weak self] in self?.waitForEnd(until: deadline) }
+        drainTimer.start(afterMilliseconds: 20) { [weak self] in self?.waitForEnd(until: deadline) }
     }
 }
 

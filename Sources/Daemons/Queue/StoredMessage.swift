@@ -24,6 +24,8 @@ struct StoredMessage {
     let sender: ReversePath
     let origin: Origin
     let request: MessageRequest
+    /// Nothing can be delivered of it.
+    var isBodyMissing = false
     /// By the envelope's number.
     var recipients: [UInt32: Recipient]
 

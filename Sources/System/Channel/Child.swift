@@ -127,7 +127,8 @@ public final class Child {
     /// Reports what a peer may not have said. The caller closes the edge.
     public func violated(_ grant: PeerGrant, _ what: String) {
         log.warning("\(name): edge to \(grant.role.name) closed: \(what)")
-        parent.send(.violated(grant.role, worker: grant.worker, what: what))
+        parent.send(
+            .violated(grant.role, worker: grant.worker, generation: grant.generation, what: what))
     }
 
     fileprivate func heard(_ message: ParentToChild, _ descriptor: consuming FileDescriptor?) {

@@ -10,6 +10,10 @@ public enum Loop {
         LoopExecutor.install()
         // A peer that has gone is an error of write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
+        // Whoever started this may have blocked signals, and a mask is inherited.
+        var none = sigset_t()
+        sigemptyset(&none)
+        sigprocmask(SIG_SETMASK, &none, nil)
         Task { @MainActor in await main() }
         do {
             try LoopExecutor.shared.run()

@@ -22,12 +22,14 @@ extension DiskSpool {
         switch what {
         case .commit(let message, let body, let completion):
             completion(committed(message, body, result))
-        case .outcome(let outcome, let completion):
+        case .outcome(let outcome, let completion, let settled):
             if case .success(let record) = result { recorded(outcome, at: record.location) }
             completion?(result.map { _ in })
-        case .note(let key, let isEmpty, let completion):
+            if result.isSettled { settled?() }
+        case .note(let key, let isEmpty, let completion, let settled):
             if case .success(let record) = result { noted(key, isEmpty, at: record.location) }
             completion?(result.map { _ in })
+            if result.isSettled { settled?() }
         case .move(let moved): self.moved(moved, result)
         case .content, .body, nil: break
         }
@@ -84,11 +86,11 @@ extension DiskSpool {
     // The record stays with the journal, which tries on; only the one who waits is told.
     private func delayed(_ token: UInt64, _ error: SpoolError) {
         switch waiting[token] {
-        case .outcome(let outcome, let completion?):
-            waiting[token] = .outcome(outcome, nil)
+        case .outcome(let outcome, let completion?, let settled):
+            waiting[token] = .outcome(outcome, nil, settled: settled)
             completion(.failure(error))
-        case .note(let key, let isEmpty, let completion?):
-            waiting[token] = .note(key, isEmpty: isEmpty, nil)
+        case .note(let key, let isEmpty, let completion?, let settled):
+            waiting[token] = .note(key, isEmpty: isEmpty, nil, settled: settled)
             completion(.failure(error))
         case .outcome, .note, .commit, .content, .body, .move, nil: break
         }
@@ -126,5 +128,15 @@ extension DiskSpool {
     func move(_ what: Moved, from location: RecordLocation, identity: UInt64) {
         movesInFlight += 1
         handover.put(.move(token: expect(.move(what)), location, identity: identity), isLazy: true)
+    }
+}
+
+extension Result where Failure == SpoolError {
+    /// Nothing more will be tried: it is durable, or there is nothing left to keep it for.
+    var isSettled: Bool {
+        switch self {
+        case .success, .failure(.unknown): true
+        case .failure: false
+        }
     }
 }

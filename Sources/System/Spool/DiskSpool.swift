@@ -35,8 +35,8 @@ public final class DiskSpool: Spool {
 
     enum Waiting {
         case commit(SpoolMessage, body: UInt64, (Result<SpoolPosition, SpoolError>) -> Void)
-        case outcome(SpoolOutcome, ((Result<Void, SpoolError>) -> Void)?)
-        case note([UInt8], isEmpty: Bool, ((Result<Void, SpoolError>) -> Void)?)
+        case outcome(SpoolOutcome, ((Result<Void, SpoolError>) -> Void)?, settled: (() -> Void)?)
+        case note([UInt8], isEmpty: Bool, ((Result<Void, SpoolError>) -> Void)?, settled: (() -> Void)?)
         case content((Result<[SpoolPiece], SpoolError>) -> Void)
         case body((Result<Void, SpoolError>) -> Void)
         case move(Moved)
@@ -144,7 +144,7 @@ public final class DiskSpool: Spool {
     }
 
     public func record(_ outcome: SpoolOutcome, durability: SpoolDurability) {
-        let token = expect(.outcome(outcome, durability.completion))
+        let token = expect(.outcome(outcome, durability.completion, settled: durability.settled))
         let number = outcome.message.sequenceNumber
         let kept = messages[number]?.outcomes[outcome.envelope] ?? Kept()
         let refusal: SpoolError? =
@@ -164,7 +164,8 @@ public final class DiskSpool: Spool {
     }
 
     public func note(_ key: [UInt8], _ value: [UInt8], durability: SpoolDurability) {
-        let token = expect(.note(key, isEmpty: value.isEmpty, durability.completion))
+        let token = expect(
+            .note(key, isEmpty: value.isEmpty, durability.completion, settled: durability.settled))
         let isTooLarge = key.count + value.count + RecordLayout.noteSize > largestPayload
         if thread == nil || isTooLarge {
             handover.post([.written(token: token, .failure(isTooLarge ? .tooLarge : .closed))])
@@ -266,15 +267,22 @@ extension DiskSpool: BodyStore {
 extension SpoolDurability {
     var isLazy: Bool {
         switch self {
-        case .lazy: true
+        case .lazy, .told: true
         case .now: false
         }
     }
 
     var completion: ((Result<Void, SpoolError>) -> Void)? {
         switch self {
-        case .lazy: nil
+        case .lazy, .told: nil
         case .now(let completion): completion
+        }
+    }
+
+    var settled: (() -> Void)? {
+        switch self {
+        case .told(let settled): settled
+        case .lazy, .now: nil
         }
     }
 }

@@ -88,6 +88,7 @@ public final class MemorySpool: Spool {
     }
 
     private func answer(_ durability: SpoolDurability, _ result: Result<Void, SpoolError>) {
+        if let settled = durability.settled, result.isSettled { later(settled) }
         guard let completion = durability.completion else { return }
         later { completion(result) }
     }

@@ -105,6 +105,9 @@ public struct SpoolOutcome: Hashable, Sendable {
 public enum SpoolDurability {
     /// With the next batch, after a second at the latest.
     case lazy
+    /// As lazy; the closure is called once it is durable, or when there is nothing that it could be kept for. It is not
+    /// called while the disk refuses it, and never when the spool is closed before.
+    case told(() -> Void)
     /// Now; `completion` hears of it.
     case now((Result<Void, SpoolError>) -> Void)
 }

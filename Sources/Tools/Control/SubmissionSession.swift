@@ -90,7 +90,8 @@ enum SubmissionSession {
         let zone = SystemClock.zone(at: now)
         return MessagePreparation.Circumstances(
             sender: invocation.sender, login: caller?.login, fullName: invocation.fullName ?? caller?.fullName ?? "",
-            hostName: HostNames.localName(), arguments: invocation.recipients, readsRecipients: invocation.readsRecipients,
+            hostName: HostNames.localName(), arguments: invocation.recipients,
+            readsRecipients: invocation.readsRecipients,
             date: "\(MailDate(now, offset: zone.offset, zone: zone.name))")
     }
 

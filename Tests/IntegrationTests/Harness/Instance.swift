@@ -83,10 +83,14 @@ final class Instance {
         chmod(configurationPath, 0o644)
     }
 
+    /// The most descriptors that martletd and its children may have; nil for those of the host.
+    var descriptorLimit: Int?
+
     /// Starts martletd without waiting for anything.
     func launch(_ options: [String] = []) throws {
+        let limit = descriptorLimit.map { ["/usr/bin/prlimit", "--nofile=\($0)"] } ?? []
         program = try Program(
-            [Host.program("martletd"), "-d", "-f", configurationPath, "--instance", directory] + options,
+            limit + [Host.program("martletd"), "-d", "-f", configurationPath, "--instance", directory] + options,
             environment: environment, as: owner)
         if let program { log = program.errors }
     }

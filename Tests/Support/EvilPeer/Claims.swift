@@ -138,7 +138,7 @@ extension EvilProcess {
     }
 
     private func wantAgents(_ edge: RawEdge) async {
-        let long = String(repeating: "n", count: 1 << 20)
+        let long = String(repeating: "n", count: 100_000)
         let wishes = [
             ("none", "news"), ("out", "news"), ("local", "root"), ("local", "../../etc"), ("local", "/etc/passwd"),
             ("local", "-f"), ("local", ""), ("local", "ne\0ws"), ("local", "0"), ("local", long), (long, "news"),
@@ -150,9 +150,12 @@ extension EvilProcess {
         var answered = 0
         var granted = 0
         for _ in 0..<wishes.count {
-            for (answer, _) in await edge.await(ParentToLocal.self) {
+            for (answer, correlation) in await edge.await(ParentToLocal.self) {
                 answered += 1
-                if case .agent = answer { granted += 1 }
+                guard case .agent = answer else { continue }
+                granted += 1
+                let wish = wishes[Int(correlation & ~Frame.replyBit) - 1]
+                report("agent by \(wish.0.prefix(20)) for \(wish.1.prefix(20))")
             }
             if answered == wishes.count { break }
         }

@@ -20,11 +20,13 @@ nonisolated struct Order: Sendable {
             buffer.baseAddress.map { readlink("/proc/self/exe", $0, buffer.count) } ?? -1
         }
         let program = String(decoding: buffer.prefix(max(0, length)), as: UTF8.self)
-        let directory = program.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let parts = program.split(separator: "/", omittingEmptySubsequences: false)
+        let directory = parts.dropLast().joined(separator: "/")
         let file = open("\(directory)/evil-order", O_RDONLY | O_CLOEXEC)
         let count = buffer.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, $0.count) }
         close(file)
-        let words = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self).split(whereSeparator: \.isWhitespace)
-        return Order(mode: words.first.map(String.init) ?? "quiet", word: words.dropFirst().first.map(String.init) ?? "")
+        let text = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+        let words = text.split(whereSeparator: \.isWhitespace)
+        return Order(mode: words.first.map(String.init) ?? "quiet", word: words.count > 1 ? String(words[1]) : "")
     }
 }

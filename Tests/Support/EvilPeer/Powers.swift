@@ -59,7 +59,7 @@ extension EvilProcess {
             }
         case .parent:
             report("asks for users")
-            let long = String(repeating: "n", count: 1 << 20)
+            let long = String(repeating: "n", count: 100_000)
             for number in UInt64(1)...20 { await edge.say(ToAccount.user(named: long), correlation: number) }
             await edge.say(ToAccount.forward(user: "../../root"), correlation: 21)
             var found = 0
@@ -174,8 +174,8 @@ extension EvilProcess {
         let channel = RawEdge(grant, copy, as: role)
         let long = String(repeating: "x\n", count: 1 << 19)
         switch child.assignment.generation % 7 {
-        case 0: await channel.say(ChildToParent.violated(.parent, worker: 0, what: long))
-        case 1: await channel.say(ChildToParent.violated(.mailbox, worker: 7, what: "forged\nline"))
+        case 0: await channel.say(ChildToParent.violated(.parent, worker: 0, generation: 0, what: long))
+        case 1: await channel.say(ChildToParent.violated(.mailbox, worker: 7, generation: 9, what: "forged\nline"))
         case 2: await channel.say(ChildToParent.ready)
         case 3:
             for number in 0..<200 { await channel.say(ChildToParent.notice("\(number) \(long)")) }

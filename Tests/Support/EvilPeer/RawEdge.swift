@@ -44,7 +44,8 @@ final class RawEdge {
         var passed = passed
         while isOpen, start < bytes.count, pauses < Self.mostPauses {
             let result = bytes.withUnsafeBytes {
-                FileDescriptor.send(UnsafeRawBufferPointer(rebasing: $0[start...]), on: descriptor.number, passing: passed)
+                FileDescriptor.send(
+                    UnsafeRawBufferPointer(rebasing: $0[start...]), on: descriptor.number, passing: passed)
             }
             switch result {
             case .success(0):
@@ -76,7 +77,8 @@ final class RawEdge {
         var offset = 0
         while let header = (try? Frame.header(in: input, at: offset, end: input.count)) ?? nil {
             offset = header.payload.upperBound
-            if let message = try? Message(decoding: header, in: input) { messages.append((message, header.correlation)) }
+            guard let message = try? Message(decoding: header, in: input) else { continue }
+            messages.append((message, header.correlation))
         }
         input.removeFirst(offset)
         return messages

@@ -152,7 +152,7 @@ final class RelayDialogue {
         guard let done = task else { return }
         task = nil
         // A kept session that dies before the content is no failure of the message: it gets a fresh one, once.
-        if case .close(.lost) = then, session.hasMessages, !isContentSent, !done.isSecondAttempt {
+        if then.breaksOff, session.hasMessages, !isContentSent, !done.isSecondAttempt {
             session.giveBack(done)
             return
         }
@@ -161,5 +161,15 @@ final class RelayDialogue {
             session.decide(work, outcome, source: source, relay: endpoint.relayName)
         }
         isContentSent = false
+    }
+}
+
+extension ClientSession.Continuation {
+    /// The server went, or said with 421 that it goes, as it does to those who stay too long.
+    fileprivate var breaksOff: Bool {
+        switch self {
+        case .close(.lost), .close(.refused): true
+        case .close(.quit), .idle, .send: false
+        }
     }
 }
