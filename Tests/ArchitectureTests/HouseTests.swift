@@ -40,6 +40,18 @@ import Testing
         #expect(Manuals(root: Self.root).undocumentedVerbs == [])
     }
 
+    @Test func `no program is set-id, and none is installed so`() throws {
+        let folder = getenv("MARTLET_BIN").map { String(cString: $0) } ?? "\(Self.root)/.build/debug"
+        for program in SourceTree.entries(folder) where program.hasPrefix("martlet") {
+            var status = stat()
+            try #require(stat("\(folder)/\(program)", &status) == 0)
+            #expect(status.st_mode & (S_ISUID | S_ISGID) == 0 || status.st_mode & S_IFMT == S_IFDIR, "\(program)")
+        }
+        let setup = try #require(SourceTree.text("\(Self.root)/etc/setup"))
+        let modes = try Regex(#"(-m ?|chmod |--mode=)(0?[2-7][0-7]{3}|[^ ]*\+[^ ]*s)"#)
+        #expect(setup.matches(of: modes).map { String($0.0) } == [])
+    }
+
     /// The programs in $MARTLET_BIN, or else those of a debug build. The runtime of Swift itself brings libdispatch
     /// when it is linked dynamically; that no source imports it is another test.
     @Test func `no program links Foundation`() {

@@ -71,6 +71,35 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `a message in hand at three deaths is put on hold and named, and the rest goes on`() throws {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try instance.start(instance.usual(relay: instance.relay(to: sink)))
+            try sink.answer("data", "hang")
+            try instance.submit(to: ["bob@example.com"], "Subject: poison\n\nbody")
+            for death in 1...3 {
+                let isInHand = eventually(within: 20) { instance.queueText.contains("|inflight|") }
+                try #require(isInHand, "before death \(death): \(instance.queueText)")
+                let relay = try #require(instance.daemons().first { $0.role == "relay" })
+                kill(relay.pid, SIGKILL)
+                let isReplaced = eventually(within: 10) {
+                    instance.daemons().contains { $0.role == "relay" && $0.pid != relay.pid }
+                }
+                try #require(isReplaced)
+            }
+            let isHeld = eventually(within: 10) { instance.queueText.contains("|hold|") }
+            #expect(isHeld, "\(instance.queueText)")
+            #expect(instance.log.wait(for: "is put on hold") != nil)
+            try sink.answer("data")
+            try instance.submit(to: ["carol@example.com"], "Subject: harmless\n\nbody")
+            #expect(sink.waitForMessages(1))
+            #expect(try instance.queueLines().count == 1)
+            try instance.control("release", "all")
+            #expect(sink.waitForMessages(2))
+            #expect(try instance.isQueueEmpty())
+            try instance.stop()
+        }
+
         @Test func `without parent everything ends within a second, and the next one delivers what was queued`() throws
         {
             let instance = try Instance()

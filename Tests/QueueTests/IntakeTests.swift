@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: ISC
 
-import Channel
 import Glibc
 import IPC
 import Mail
@@ -8,14 +7,17 @@ import Posix
 import Spool
 import Testing
 
+@testable import Channel
 @testable import Queue
 
 /// The worker's end of the edge, read without a loop.
 @MainActor
-private struct Worker {
+private final class Worker {
     let listener = ListenerID(worker: 1, generation: 7)
     let line: Peer<ListenerToQueue, QueueToListener>
     private let descriptor: Int32
+
+    deinit { close(descriptor) }
 
     init() throws {
         var ends: [Int32] = [-1, -1]
@@ -34,7 +36,7 @@ private struct Worker {
         var bytes: [UInt8] = []
         var block = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = recv(descriptor, &block, block.count, Int32(MSG_DONTWAIT.rawValue))
+            let count = recv(descriptor, &block, block.count, Int32(MSG_DONTWAIT))
             guard count > 0 else { break }
             bytes += block[..<count]
         }
@@ -69,7 +71,7 @@ struct IntakeTests {
         // None of them is ever used or given back.
         while ids.count < 10_000 {
             let before = ids.count
-            #expect(intake.heard(.wantIDs, .none, from: worker.listener) == nil)
+            #expect(intake.heard(.wantIDs, Correlation(value: 0), from: worker.listener) == nil)
             ids.formUnion(try worker.ids())
             try #require(ids.count > before)
         }
@@ -81,7 +83,7 @@ struct IntakeTests {
         intake.join(worker.listener, worker.line)
         var count = try worker.ids().count
         for _ in 1...1000 {
-            #expect(intake.heard(.wantIDs, .none, from: worker.listener) == nil)
+            #expect(intake.heard(.wantIDs, Correlation(value: 0), from: worker.listener) == nil)
             let told = try worker.told()
             #expect(told.count == 1)
             if case .ids(let ids)? = told.first { count += ids.count }

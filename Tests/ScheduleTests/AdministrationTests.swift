@@ -103,8 +103,8 @@ struct AdministrationTests {
             QueuedRecipient(UInt32($0.offset + 1), route: relay("example.org"), state: $0.element)
         }
         queue.insert(message(1), recipients, now: .at(0))
-        for number: UInt32 in 1...3 { #expect(queue.adopt(envelope(1, number), by: relayWorker, now: .at(0))) }
-        #expect(!queue.adopt(envelope(1, 4), by: relayWorker, now: .at(0)))
+        let adopted = (1...4).map { queue.adopt(envelope(1, $0), by: relayWorker, now: .at(0)) }
+        #expect(adopted == [true, true, true, false])
         #expect(queue.outcome(envelope(1, 1), .ok, now: .at(1)) == .done)
         #expect(queue.outcome(envelope(1, 2), .busy, now: .at(1)) == .parked(attempts: 1))
         #expect(queue.entry(envelope(1, 2))?.state == .suspended)

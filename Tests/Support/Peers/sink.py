@@ -5,12 +5,13 @@
 usage: sink.py ADDRESS PORT DIRECTORY
 Each message goes into a file of DIRECTORY as it came, dots undone. Input: PHASE REPLY, where PHASE is one of connect,
 hello, mail, rcpt, rcpt.USER, data, end and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
-connection there.
+connection there; `PHASE hang` answers nothing until it is told otherwise.
 """
 import os
 import socket
 import sys
 import threading
+import time
 
 replies = {}
 lock = threading.Lock()
@@ -46,6 +47,9 @@ def serve(connection, number, directory):
 
     def answer(phase, usual):
         reply = replies.get(phase, usual)
+        while reply == "hang":
+            time.sleep(0.02)
+            reply = replies.get(phase, usual)
         if reply is None:
             raise Closed()
         connection.sendall(reply.encode() + b"\r\n")
