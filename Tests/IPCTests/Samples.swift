@@ -144,13 +144,17 @@ enum Samples {
         .heloName(nil), .heloName(domain()), .source(nil), .source(address("2001:db8::1")), .temporaryFailure,
     ]
 
-    static let localToParent: [LocalToParent] = [.agent(action: "in", user: "joe")]
+    static let localToParent: [LocalToParent] = [
+        .agent(action: "in", user: "joe", kind: .mailbox), .agent(action: "in", user: "joe", kind: .commands),
+    ]
     static let parentToLocal: [ParentToLocal] = [
-        .agent, .refused(.failed(reply)), .exited(action: "in", user: "joe", status: "exited with status 75"),
+        .agent, .refused(.failed(reply)),
+        .exited(action: "in", user: "joe", kind: .commands, status: "exited with status 75"),
     ]
 
-    static let toAccount: [ToAccount] = [.user(named: "joe"), .forward(user: "joe")]
+    static let toAccount: [ToAccount] = [.user(named: "joe"), .forward(user: "joe"), .include(path: "/etc/list")]
     static let fromAccount: [FromAccount] = [
+        .include(.content([0x61, 0x0A])), .include(.absent), .include(.temporaryFailure("Permission denied")),
         .user(.found(UserRecord(name: "joe", uid: 1000, gid: 100, home: "/home/joe"))), .user(.absent),
         .user(.temporaryFailure), .forward(.content(Array("a@example.org\n".utf8))), .forward(.absent),
         .forward(.insecure("writable")), .forward(.temporaryFailure("away")),

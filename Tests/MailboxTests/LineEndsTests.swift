@@ -91,13 +91,19 @@ import Testing
         #expect(maildir?.duty == .maildir(template: "~/Maildir", usesJunk: true))
         let mbox = AgentArguments(["mbox", "/var/mail", "bob", "/home/bob", "mx.example.org"])
         #expect(mbox?.duty == .mbox(directory: "/var/mail"))
+        let commands = AgentArguments(["command", "-", "bob", "/home/bob", "mx.example.org"])
+        #expect(commands?.duty == .commands(limitSeconds: 300))
+        let short = AgentArguments(["command", "-", "bob", "/home/bob", "mx.example.org", "2"])
+        #expect(short?.duty == .commands(limitSeconds: 2))
     }
 
     @Test(arguments: [
         [], ["maildir"], ["maildir", "~/Maildir", "bob", "home", "h"],
         ["mbox", "/var/mail", "../bob", "/home/bob", "h"],
         ["mbox", "/var/mail", "a/b", "/home/bob", "h"], ["maildir", "~/Maildir", "bob", "/home/bob", "h", "x"],
-        ["command", "-", "bob", "/home/bob", "h"],
+        ["command", "-", "bob", "home", "h"], ["command", "-", "bob", "/home/bob", "h", "x"],
+        ["command", "-", "bob", "/home/bob", "h", "301"], ["command", "-", "bob", "/home/bob", "h", "0"],
+        ["command", "-", "bob", "/home/bob", "h", "9", "9"],
     ])
     func `other words are refused`(_ words: [String]) {
         #expect(AgentArguments(words) == nil)

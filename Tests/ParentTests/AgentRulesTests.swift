@@ -30,40 +30,61 @@ import Testing
     @Test func `a maildir without a path is the one in the home directory`() {
         let expected = AgentRules.Plan(
             method: .maildir(path: "~/Maildir", junk: .unused), knownBy: .system(user: "ann"))
-        #expect(AgentRules.plan(action(.maildir(path: nil, .unused)), for: "ann") == .allowed(expected))
+        #expect(AgentRules.plan(action(.maildir(path: nil, .unused)), for: "ann", .mailbox) == .allowed(expected))
     }
 
-    @Test func `an action that only forwards has an agent for what the user's file says`() {
-        let plan = AgentRules.plan(action(.forwardOnly), for: "ann")
-        #expect(plan == .allowed(AgentRules.Plan(method: .forwarding, knownBy: .system(user: "ann"))))
+    @Test(arguments: [
+        LocalAction.Method.mbox, .maildir(path: nil, .unused), .command("x"), .expandOnly,
+        .lmtp(destination: "a", .user),
+    ])
+    func `what the user's file says is done whatever the action does`(method: LocalAction.Method) {
+        let plan = AgentRules.plan(action(method), for: "ann", .commands)
+        #expect(plan == .allowed(AgentRules.Plan(method: .commands, knownBy: .system(user: "ann"))))
+        let table = AgentRules.plan(action(method, userbase: "people"), for: "ann", .commands)
+        #expect(table == .allowed(AgentRules.Plan(method: .commands, knownBy: .userbase(table: "people"))))
+    }
+
+    @Test func `what an alias says is done as the user of foreign programs, and nothing else is`() {
+        let foreign = AgentRules.Plan(method: .commands, knownBy: .foreign)
+        #expect(AgentRules.plan(action(.mbox), for: "_martletu", .commands) == .allowed(foreign))
+        #expect(AgentRules.plan(action(.mbox, user: "vmail"), for: "_martletu", .commands) == .allowed(foreign))
+        #expect(AgentRules.plan(action(.mbox, userbase: "people"), for: "_martletu", .commands) == .allowed(foreign))
+        #expect(code(AgentRules.plan(action(.mbox), for: "_martletu", .mailbox)) == 550)
+        #expect(code(AgentRules.plan(nil, for: "_martletu", .commands)) == 451)
+    }
+
+    @Test func `an action that delivers as one user runs the commands of no other`() {
+        #expect(code(AgentRules.plan(action(.mbox, user: "vmail"), for: "ann", .commands)) == 451)
+        let plan = AgentRules.plan(action(.mbox, user: "vmail"), for: "vmail", .commands)
+        #expect(plan == .allowed(AgentRules.Plan(method: .commands, knownBy: .system(user: "vmail"))))
     }
 
     @Test func `the user of the action is whom the agent becomes`() {
-        let plan = AgentRules.plan(action(.mbox, user: "vmail"), for: "ann")
+        let plan = AgentRules.plan(action(.mbox, user: "vmail"), for: "ann", .mailbox)
         #expect(plan == .allowed(AgentRules.Plan(method: .mbox, knownBy: .system(user: "vmail"))))
     }
 
     @Test func `a userbase knows the user instead of the system`() {
-        let plan = AgentRules.plan(action(.mbox, userbase: "people"), for: "ann")
+        let plan = AgentRules.plan(action(.mbox, userbase: "people"), for: "ann", .mailbox)
         #expect(plan == .allowed(AgentRules.Plan(method: .mbox, knownBy: .userbase(table: "people"))))
     }
 
     @Test(arguments: [
-        LocalAction.Method.command("x"), .expandOnly, .lmtp(destination: "a", .user),
+        LocalAction.Method.command("x"), .expandOnly, .forwardOnly, .lmtp(destination: "a", .user),
     ])
     func `only mailboxes have agents`(method: LocalAction.Method) {
-        #expect(code(AgentRules.plan(action(method), for: "ann")) == 451)
+        #expect(code(AgentRules.plan(action(method), for: "ann", .mailbox)) == 451)
     }
 
     @Test func `an action that is gone or relays keeps the mail waiting`() {
-        #expect(code(AgentRules.plan(nil, for: "ann")) == 451)
+        #expect(code(AgentRules.plan(nil, for: "ann", .mailbox)) == 451)
         let relay = ActionDefinition(name: "out", kind: .relay(RelayAction()))
-        #expect(code(AgentRules.plan(relay, for: "ann")) == 451)
+        #expect(code(AgentRules.plan(relay, for: "ann", .mailbox)) == 451)
     }
 
     @Test(arguments: ["", ".", "..", "../ann", "a/b", "-rf", "a b", "a\nb", "a\0", String(repeating: "a", count: 256)])
     func `what cannot be a part of a path is no user`(name: String) {
-        #expect(code(AgentRules.plan(action(.mbox), for: name)) == 550)
+        #expect(code(AgentRules.plan(action(.mbox), for: name, .mailbox)) == 550)
     }
 
     @Test(arguments: ["ann", "ann.b", "a_b-c", "büro", "ann@example.org"])
@@ -91,9 +112,28 @@ import Testing
                 plan, user: "ann", home: "/home/ann", hostName: "mx.example.org", mailboxes: "/var/mail")
         }
         #expect(arguments(maildir) == ["maildir", "~/M", "ann", "/home/ann", "mx.example.org", "junk"])
-        let forwarding = AgentRules.Plan(method: .forwarding, knownBy: .system(user: "ann"))
-        #expect(arguments(forwarding) == ["command", "-", "ann", "/home/ann", "mx.example.org"])
+        let commands = AgentRules.Plan(method: .commands, knownBy: .system(user: "ann"))
+        #expect(arguments(commands) == ["command", "-", "ann", "/home/ann", "mx.example.org"])
         #expect(arguments(mbox) == ["mbox", "/var/mail", "ann", "/home/ann", "mx.example.org"])
+    }
+}
+
+@Suite struct IncludePathsTests {
+    @Test(arguments: [
+        ("a: :include:/etc/lists/a\n", ["/etc/lists/a"]),
+        ("a: b, include: /x y , :include:/z#\r\nc: \":include:/q\"", ["/x y", "/z#", "/q"]),
+        ("a: :include:list\nb: :INCLUDE:/x\nc: iinclude:/i", ["/i"]),
+        ("include:", []), ("", []), ("include:/", ["/"]), ("include:/a\\,b", ["/a"]),
+    ])
+    func `the paths that a table names are found`(text: String, paths: [String]) {
+        #expect(IncludePaths.find(in: Array(text.utf8)) == Set(paths))
+    }
+
+    @Test func `every part of a table is read without harm`() {
+        let text = Array("a: :include:/etc/lists/a, include:/b\n".utf8) + [0xFF, 0]
+        for start in 0...text.count {
+            for end in start...text.count { _ = IncludePaths.find(in: Array(text[start..<end])) }
+        }
     }
 }
 

@@ -41,6 +41,7 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
     case relaySource = "relay option src"
     case relayHeloSource = "relay option helo-src"
     case relayDomain = "relay option domain"
+    case relayHostTable = "relay option host with a table that is not written here"
     case relaySchemeSMTPS = "relay host smtps://"
     case relaySchemeSTARTTLS = "relay host smtp+tls://"
     case relayLabel = "relay host with a label"
@@ -54,7 +55,8 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
         .listenSenders, .listenProxy, .listenFilter, .listenHostnames,
         .deliveryLMTP, .deliveryCommand, .actionWrapper,
         .relayTLS, .relayAuthentication, .relayPKI, .relayCA, .relayCiphers, .relayProtocols, .relaySRS, .relayFilter,
-        .relayBackup, .relaySource, .relayHeloSource, .relayDomain, .relaySchemeSMTPS, .relaySchemeSTARTTLS,
+        .relayBackup, .relaySource, .relayHeloSource, .relayDomain, .relayHostTable, .relaySchemeSMTPS,
+        .relaySchemeSTARTTLS,
         .relayLabel,
     ]
 }

@@ -138,7 +138,9 @@ extension Parser {
             try checkDestination("host", relay, location)
             let tableLocation = peek().location
             let reference = try table(for: .host)
-            try checkHosts(list(of: reference) ?? [], tableLocation)
+            let hosts = list(of: reference)
+            if hosts == nil { use(.relayHostTable, at: tableLocation) }
+            try checkHosts(hosts ?? [], tableLocation)
             relay.destination = .host(reference)
         case .domain:
             use(.relayDomain, at: location)

@@ -8,12 +8,16 @@ public enum ToAccount: Hashable, Sendable {
     case user(named: String)
     /// The content of the user's ~/.forward. Answered by `forward`.
     case forward(user: String)
+    /// The content of a file that an alias includes. Parent asks on only for one that an alias table names. Answered by
+    /// `include`.
+    case include(path: String)
 }
 
 /// Account helper - Parent, and Parent - Lookup.
 public enum FromAccount: Hashable, Sendable {
     case user(UserAnswer)
     case forward(ForwardAnswer)
+    case include(IncludeAnswer)
 }
 
 /// What the system says of a user name.
@@ -29,6 +33,13 @@ public enum ForwardAnswer: Hashable, Sendable {
     case absent
     /// Permanently unusable, and why.
     case insecure(String)
+    case temporaryFailure(String)
+}
+
+/// What stands in an included file.
+public enum IncludeAnswer: Hashable, Sendable {
+    case content([UInt8])
+    case absent
     case temporaryFailure(String)
 }
 
@@ -93,16 +104,41 @@ extension ForwardAnswer: WireValue {
     }
 }
 
+extension IncludeAnswer: WireValue {
+    public func encode(to output: inout [UInt8]) {
+        switch self {
+        case .content(let value):
+            UInt8(1).encode(to: &output)
+            value.encode(to: &output)
+        case .absent: UInt8(2).encode(to: &output)
+        case .temporaryFailure(let value):
+            UInt8(3).encode(to: &output)
+            value.encode(to: &output)
+        }
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        switch try reader.value(UInt8.self) {
+        case 1: self = .content(try reader.value())
+        case 2: self = .absent
+        case 3: self = .temporaryFailure(try reader.value())
+        default: throw .valueOutOfRange
+        }
+    }
+}
+
 extension ToAccount: EdgeMessage {
     private enum Tag: UInt8 {
         case user = 1
         case forward = 2
+        case include = 3
     }
 
     public var tag: UInt8 {
         switch self {
         case .user: Tag.user.rawValue
         case .forward: Tag.forward.rawValue
+        case .include: Tag.include.rawValue
         }
     }
 
@@ -112,6 +148,8 @@ extension ToAccount: EdgeMessage {
             named.encode(to: &output)
         case .forward(let user):
             user.encode(to: &output)
+        case .include(let path):
+            path.encode(to: &output)
         }
     }
 
@@ -120,6 +158,7 @@ extension ToAccount: EdgeMessage {
         switch kind {
         case .user: self = .user(named: try reader.value())
         case .forward: self = .forward(user: try reader.value())
+        case .include: self = .include(path: try reader.value())
         }
     }
 }
@@ -128,12 +167,14 @@ extension FromAccount: EdgeMessage {
     private enum Tag: UInt8 {
         case user = 1
         case forward = 2
+        case include = 3
     }
 
     public var tag: UInt8 {
         switch self {
         case .user: Tag.user.rawValue
         case .forward: Tag.forward.rawValue
+        case .include: Tag.include.rawValue
         }
     }
 
@@ -143,6 +184,8 @@ extension FromAccount: EdgeMessage {
             value.encode(to: &output)
         case .forward(let value):
             value.encode(to: &output)
+        case .include(let value):
+            value.encode(to: &output)
         }
     }
 
@@ -151,6 +194,7 @@ extension FromAccount: EdgeMessage {
         switch kind {
         case .user: self = .user(try reader.value())
         case .forward: self = .forward(try reader.value())
+        case .include: self = .include(try reader.value())
         }
     }
 }

@@ -2,10 +2,25 @@
 
 public import Mail
 
+/// What an agent may be asked for.
+public enum AgentKind: UInt8, Hashable, Sendable, WireValue {
+    /// The mailbox that the action names, in a sandbox.
+    case mailbox = 1
+    /// Commands and files of ~/.forward and of aliases, with all rights of the user.
+    case commands = 2
+}
+
+/// As whom foreign programs run, and the files that aliases name are read and written.
+public enum ForeignUser {
+    public static let name = "_martletu"
+    /// In the order in which they are looked for on a host.
+    public static let candidates = [name, "_smtpd"]
+}
+
 /// Delivery (local) - Parent. Names an action and a user; never a command, a path or a uid.
 public enum LocalToParent: Hashable, Sendable {
-    /// Wants a mailbox agent for that user by that action. Answered by `agent` or `refused`.
-    case agent(action: String, user: String)
+    /// Wants an agent of that user by that action. Answered by `agent` or `refused`.
+    case agent(action: String, user: String, kind: AgentKind)
 }
 
 /// Parent - Delivery (local).
@@ -15,7 +30,7 @@ public enum ParentToLocal: Hashable, Sendable {
     /// No such action, no such user, or it cannot be started now.
     case refused(DeliveryOutcome)
     /// An agent has gone; how, in words for the log.
-    case exited(action: String, user: String, status: String)
+    case exited(action: String, user: String, kind: AgentKind, status: String)
 }
 
 extension LocalToParent: EdgeMessage {
@@ -31,16 +46,18 @@ extension LocalToParent: EdgeMessage {
 
     public func writePayload(to output: inout [UInt8]) {
         switch self {
-        case .agent(let action, let user):
+        case .agent(let action, let user, let kind):
             action.encode(to: &output)
             user.encode(to: &output)
+            kind.encode(to: &output)
         }
     }
 
     public init(tag: UInt8, from reader: inout WireReader) throws(WireError) {
         guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
         switch kind {
-        case .agent: self = .agent(action: try reader.value(), user: try reader.value())
+        case .agent:
+            self = .agent(action: try reader.value(), user: try reader.value(), kind: try reader.value())
         }
     }
 }
@@ -73,9 +90,10 @@ extension ParentToLocal: EdgeMessage {
         case .agent: break
         case .refused(let value):
             value.encode(to: &output)
-        case .exited(let action, let user, let status):
+        case .exited(let action, let user, let kind, let status):
             action.encode(to: &output)
             user.encode(to: &output)
+            kind.encode(to: &output)
             status.encode(to: &output)
         }
     }
@@ -85,7 +103,10 @@ extension ParentToLocal: EdgeMessage {
         switch kind {
         case .agent: self = .agent
         case .refused: self = .refused(try reader.value())
-        case .exited: self = .exited(action: try reader.value(), user: try reader.value(), status: try reader.value())
+        case .exited:
+            self = .exited(
+                action: try reader.value(), user: try reader.value(), kind: try reader.value(),
+                status: try reader.value())
         }
     }
 }

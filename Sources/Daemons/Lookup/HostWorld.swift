@@ -2,6 +2,7 @@
 
 import Bytes
 import Channel
+import IPC
 import Mail
 import Routing
 
@@ -38,9 +39,17 @@ final class HostWorld: ExpansionWorld {
         return file
     }
 
-    // This process opens no file, and nobody opens one for it yet: such mail waits instead of being lost.
     @MainActor func include(_ path: String) async -> IncludedFile {
-        log.warning("included file \(VisibleText(path)) cannot be opened")
-        return .temporary
+        let answer = await users.include(path)
+        switch answer {
+        case .content(let bytes):
+            return .bytes(bytes)
+        case .absent:
+            log.warning("included file \(VisibleText(path)) is not there")
+            return .absent
+        case .temporaryFailure(let reason):
+            log.warning("included file \(VisibleText(path)): \(VisibleText(reason))")
+            return .temporary
+        }
     }
 }

@@ -31,7 +31,7 @@ final class UserDirectory {
             return keep(.found(user), as: name, for: Self.foundMilliseconds)
         case .user(.absent):
             return keep(.absent, as: name, for: Self.absentMilliseconds)
-        case .user(.temporaryFailure), .forward:
+        case .user(.temporaryFailure), .forward, .include:
             return .failed
         }
     }
@@ -59,7 +59,22 @@ final class UserDirectory {
         case .forward(.content(let bytes)): return .bytes(bytes)
         case .forward(.absent): return .absent
         case .forward(.insecure): return .insecure
-        case .forward(.temporaryFailure), .user: return .temporary
+        case .forward(.temporaryFailure), .user, .include: return .temporary
+        }
+    }
+
+    /// The content of a file that an alias includes. Parent has it opened if an alias table names it.
+    func include(_ path: String) async -> IncludeAnswer {
+        let answer: FromAccount
+        do {
+            answer = try await parent.request(
+                .include(path: path), timeoutMilliseconds: Self.patienceMilliseconds)
+        } catch {
+            return .temporaryFailure("no answer")
+        }
+        switch answer {
+        case .include(let answer): return answer
+        case .user, .forward: return .temporaryFailure("no answer")
         }
     }
 }

@@ -15,6 +15,8 @@ final class AccountPool {
     private static let mostWaiting = 4096
     // Questions wait here: a long one costs as much memory as it has bytes, and no user has such a name.
     private static let longestName = 255
+    // PATH_MAX, less the NUL.
+    private static let longestPath = 4095
 
     private final class Helper {
         var pid: Int32?
@@ -47,7 +49,7 @@ final class AccountPool {
 
     /// The answer of a helper; a temporary failure when none can be had.
     func ask(_ question: ToAccount) async -> FromAccount {
-        guard question.name.utf8.count <= Self.longestName else { return question.unanswered }
+        guard question.text.utf8.count <= Self.longest(question) else { return question.unanswered }
         guard let helper = await idleHelper(), let peer = helper.peer else { return question.unanswered }
         defer { release(helper) }
         do {
@@ -61,6 +63,13 @@ final class AccountPool {
                 try? ChildProcess.send(Signal.kill, to: pid)
             }
             return question.unanswered
+        }
+    }
+
+    private static func longest(_ question: ToAccount) -> Int {
+        switch question {
+        case .user, .forward: longestName
+        case .include: longestPath
         }
     }
 
@@ -143,9 +152,9 @@ final class AccountPool {
 }
 
 nonisolated extension ToAccount {
-    var name: String {
+    var text: String {
         switch self {
-        case .user(let name), .forward(let name): name
+        case .user(let text), .forward(let text), .include(let text): text
         }
     }
 
@@ -153,6 +162,7 @@ nonisolated extension ToAccount {
         switch self {
         case .user: .user(.temporaryFailure)
         case .forward: .forward(.temporaryFailure("the user database does not answer"))
+        case .include: .include(.temporaryFailure("the file cannot be read now"))
         }
     }
 }
@@ -160,8 +170,8 @@ nonisolated extension ToAccount {
 nonisolated extension FromAccount {
     func answers(_ question: ToAccount) -> Bool {
         switch (self, question) {
-        case (.user, .user), (.forward, .forward): true
-        case (.user, .forward), (.forward, .user): false
+        case (.user, .user), (.forward, .forward), (.include, .include): true
+        case (.user, _), (.forward, _), (.include, _): false
         }
     }
 }

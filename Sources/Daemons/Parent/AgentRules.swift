@@ -19,8 +19,8 @@ nonisolated struct AgentRules: Hashable, Sendable {
         enum Method: Hashable, Sendable {
             case maildir(path: String, junk: LocalAction.JunkFolder)
             case mbox
-            /// Only what ~/.forward says.
-            case forwarding
+            /// What ~/.forward or an alias says.
+            case commands
         }
 
         let method: Method
@@ -31,6 +31,8 @@ nonisolated struct AgentRules: Hashable, Sendable {
     enum Directory: Hashable, Sendable {
         case system(user: String)
         case userbase(table: String)
+        /// Whoever foreign programs run as on this host.
+        case foreign
     }
 
     enum Decision<Value: Hashable & Sendable>: Hashable, Sendable {
@@ -39,7 +41,7 @@ nonisolated struct AgentRules: Hashable, Sendable {
     }
 
     /// What the action says, for a delivery to `user`.
-    static func plan(_ action: ActionDefinition?, for user: String) -> Decision<Plan> {
+    static func plan(_ action: ActionDefinition?, for user: String, _ kind: AgentKind) -> Decision<Plan> {
         guard isName(user) else {
             return .refused(.failed(Reply(550, EnhancedStatus(5, 1, 1), "Not the name of a user")))
         }
@@ -48,23 +50,33 @@ nonisolated struct AgentRules: Hashable, Sendable {
             return .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 5), "No local action of that name")))
         }
         let method: Plan.Method
+        switch (kind, user) {
+        case (.commands, ForeignUser.name): return .allowed(Plan(method: .commands, knownBy: .foreign))
+        case (.commands, _):
+            // Another user's ~/.forward is not followed by such an action.
+            guard local.user == nil || local.user == user else {
+                return .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 5), "The action delivers as another user")))
+            }
+            return .allowed(Plan(method: .commands, knownBy: directory(local, user)))
+        case (.mailbox, ForeignUser.name):
+            return .refused(.failed(Reply(550, EnhancedStatus(5, 7, 1), "No mailbox of a system user")))
+        case (.mailbox, _): break
+        }
         switch local.method {
         case .maildir(let path, let junk): method = .maildir(path: path ?? "~/Maildir", junk: junk)
         case .mbox: method = .mbox
-        case .forwardOnly: method = .forwarding
-        case .lmtp, .command, .expandOnly:
+        case .lmtp, .command, .forwardOnly, .expandOnly:
             return .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 5), "The action needs no mailbox agent")))
         }
-        let directory: Directory =
-            if let fixed = local.user {
-                .system(user: fixed)
-            } else {
-                switch local.userbase {
-                case .builtIn: .system(user: user)
-                case .named(let table): .userbase(table: table)
-                }
-            }
-        return .allowed(Plan(method: method, knownBy: directory))
+        return .allowed(Plan(method: method, knownBy: directory(local, user)))
+    }
+
+    private static func directory(_ local: LocalAction, _ user: String) -> Directory {
+        if let fixed = local.user { return .system(user: fixed) }
+        switch local.userbase {
+        case .builtIn: return .system(user: user)
+        case .named(let table): return .userbase(table: table)
+        }
     }
 
     /// Whether an agent may become the user that was found.
@@ -101,7 +113,7 @@ nonisolated struct AgentRules: Hashable, Sendable {
             ["maildir", path, user, home, hostName] + (junk == .used ? ["junk"] : [])
         case .mbox:
             ["mbox", mailboxes, user, home, hostName]
-        case .forwarding:
+        case .commands:
             ["command", "-", user, home, hostName]
         }
     }

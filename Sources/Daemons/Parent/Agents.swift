@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
 import Channel
 import Configuration
 import Host
@@ -9,7 +10,7 @@ import Mail
 import Posix
 import Reactor
 
-/// Starts a mailbox agent for each user that Delivery has mail for, as that user.
+/// Starts the agents of each user that Delivery has mail for, as that user.
 final class AgentDesk {
     // Of the whole host; Delivery keeps fewer.
     private static let mostAgents = 500
@@ -17,6 +18,7 @@ final class AgentDesk {
     private struct Agent {
         let action: String
         let user: String
+        let kind: AgentKind
         let asker: Peer<LocalToParent, ParentToLocal>
     }
 
@@ -52,7 +54,8 @@ final class AgentDesk {
 
     /// Answers a request of Delivery for an agent.
     func answer(
-        _ asker: Peer<LocalToParent, ParentToLocal>, _ correlation: Correlation, action: String, user: String
+        _ asker: Peer<LocalToParent, ParentToLocal>, _ correlation: Correlation, action: String, user: String,
+        kind: AgentKind
     ) async {
         guard !isClosed, agents.count + planned < Self.mostAgents else {
             return asker.answer(
@@ -60,16 +63,22 @@ final class AgentDesk {
         }
         planned += 1
         defer { planned -= 1 }
-        switch AgentRules.plan(era().configuration.action(named: action), for: user) {
+        switch AgentRules.plan(era().configuration.action(named: action), for: user, kind) {
         case .refused(let outcome):
             asker.answer(correlation, .refused(outcome))
         case .allowed(let plan):
             let (answer, name) = await find(plan.knownBy, for: user)
+            if plan.knownBy == .foreign, answer == .absent {
+                log.warning("no user \(ForeignUser.name): commands and files of aliases wait")
+                return asker.answer(
+                    correlation,
+                    .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 5), "No user for foreign programs"))))
+            }
             switch rules.check(answer, named: name) {
             case .refused(let outcome):
                 asker.answer(correlation, .refused(outcome))
             case .allowed(let account):
-                start(plan, asker, correlation, action: action, user: user, account: account)
+                start(plan, asker, correlation, action: action, user: user, kind, account: account)
             }
         }
     }
@@ -81,6 +90,14 @@ final class AgentDesk {
                 return (.temporaryFailure, name)
             }
             return (answer, name)
+        case .foreign:
+            for name in ForeignUser.candidates {
+                guard case .user(let answer) = await accounts.ask(.user(named: name)) else {
+                    return (.temporaryFailure, name)
+                }
+                if answer != .absent { return (answer, name) }
+            }
+            return (.absent, user)
         case .userbase(let table):
             guard let userbase = era().userbases[table] else { return (.temporaryFailure, user) }
             return (userbase.user(named: user), user)
@@ -89,20 +106,21 @@ final class AgentDesk {
 
     private func start(
         _ plan: AgentRules.Plan, _ asker: Peer<LocalToParent, ParentToLocal>, _ correlation: Correlation,
-        action: String, user: String, account: UserRecord
+        action: String, user: String, _ kind: AgentKind, account: UserRecord
     ) {
         guard asker.isOpen, !isClosed else { return }
         let arguments = AgentRules.arguments(
-            plan, user: user, home: account.home, hostName: hostName, mailboxes: paths.mailboxes)
+            plan, user: plan.knownBy == .foreign ? account.name : user, home: account.home, hostName: hostName,
+            mailboxes: paths.mailboxes)
         do {
             let pair = try FileDescriptor.streamPair()
             let pid = try spawner.start(
                 .mailbox, as: systemUser(account, plan.method), arguments: arguments, channel: pair.right,
                 errors: errors)
-            agents[pid] = Agent(action: action, user: user, asker: asker)
+            agents[pid] = Agent(action: action, user: user, kind: kind, asker: asker)
             pair.split { ours, _ in asker.answer(correlation, .agent, passing: ours) }
         } catch {
-            log.warning("mailbox agent for \(user): \(error)")
+            log.warning("mailbox agent for \(VisibleText(user)): \(error)")
             asker.answer(
                 correlation, .refused(.deferred(Reply(451, EnhancedStatus(4, 3, 0), "No mailbox agent can be started")))
             )
@@ -129,7 +147,7 @@ final class AgentDesk {
     /// Whether the child that ended was an agent.
     func ended(_ child: ReapedChild) -> Bool {
         guard let agent = agents.removeValue(forKey: child.pid) else { return false }
-        agent.asker.send(.exited(action: agent.action, user: agent.user, status: "\(child.status)"))
+        agent.asker.send(.exited(action: agent.action, user: agent.user, kind: agent.kind, status: "\(child.status)"))
         return true
     }
 

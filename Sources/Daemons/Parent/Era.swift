@@ -18,9 +18,13 @@ final class Era {
     let configuration: ServerConfiguration
     let listening: [(statement: UInt16, address: SocketAddress, socket: OpenSocket)]
     let userbases: [String: Userbase]
+    /// The files that alias tables include; no other is opened for Lookup.
+    private(set) var includes: Set<String> = []
 
     // Connections that the kernel completes before a worker takes them.
     private static let backlog: Int32 = 1024
+    // As Lookup has it.
+    private static let longestTable = 256 << 20
 
     /// Binds what `previous` has not bound already, and reads what must be readable. Nothing of `previous` changes.
     init(
@@ -66,6 +70,24 @@ final class Era {
             guard case .file(let path) = table.kind, seen.insert(path).inserted else { return nil }
             return path
         }
+    }
+
+    /// Looks through the alias tables as they are now; whenever Lookup is given their files.
+    func findIncludes() {
+        let names = Set(
+            configuration.tableUses.filter { $0.purpose == .alias || $0.purpose == .virtual }.map(\.table.name))
+        var found: Set<String> = []
+        for table in configuration.tables where names.contains(table.name) {
+            switch table.kind {
+            case .list, .backend: break
+            case .mapping(let entries):
+                for entry in entries { found.formUnion(IncludePaths.find(in: Array(entry.value.utf8))) }
+            case .file(let path):
+                let content = try? FileDescriptor.content(of: path, limit: Self.longestTable)
+                if let content { found.formUnion(IncludePaths.find(in: content)) }
+            }
+        }
+        includes = found
     }
 
     static func open(_ path: String, for purpose: String) throws(StartFailure) -> FileDescriptor {

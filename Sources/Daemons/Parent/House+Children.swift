@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
 import Channel
 import Configuration
 import Host
@@ -94,6 +95,7 @@ extension House {
     }
 
     private func sendTables(_ channel: Peer<ChildToParent, ParentToChild>, _ era: Era) throws {
+        era.findIncludes()
         for path in era.tablePaths {
             channel.send(.file(.table, name: path), passing: try Era.open(path, for: "table"))
         }
@@ -164,8 +166,13 @@ extension House {
         let pid = member.pid
         return Peer(
             descriptor, greeting: EdgeGreeting(role: .parent, generation: 0), expecting: .lookup,
-            handle: { [weak self] question, correlation, _ in
+            handle: { [weak self, weak place] question, correlation, _ in
                 guard let self, let edge = lookupEdges[pid] else { return }
+                if case .include(let path) = question, !(place?.era ?? era).includes.contains(path) {
+                    // Lookup speaks of what remote parties sent: it reads no file but those that the administrator named.
+                    log.warning("included file \(VisibleText(path)) stands in no alias table")
+                    return edge.answer(correlation, .include(.temporaryFailure("not in an alias table")))
+                }
                 Task { edge.answer(correlation, await self.accounts.ask(question)) }
             },
             ended: { [weak self, weak member, weak place] end in
@@ -182,8 +189,8 @@ extension House {
             handle: { [weak self] request, correlation, _ in
                 guard let self, let edge = localEdges[pid] else { return }
                 switch request {
-                case .agent(let action, let user):
-                    Task { await self.agents.answer(edge, correlation, action: action, user: user) }
+                case .agent(let action, let user, let kind):
+                    Task { await self.agents.answer(edge, correlation, action: action, user: user, kind: kind) }
                 }
             },
             ended: { [weak self, weak member, weak place] end in

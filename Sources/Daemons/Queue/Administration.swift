@@ -35,15 +35,15 @@ extension QueueProcess {
             dispatcher.forgetFailures()
             return done(schedule.schedule(selector.selection, now: now))
         case .remove(let selector):
-            return remove(selector)
+            return await whenKept(remove(selector))
         case .suspend(let selector):
-            return done(park(schedule.suspend(selector.selection), .suspended))
+            return await whenKept(done(park(schedule.suspend(selector.selection), .suspended)))
         case .unsuspend(let selector):
-            return done(park(schedule.resume(selector.selection, now: now), .waiting))
+            return await whenKept(done(park(schedule.resume(selector.selection, now: now), .waiting)))
         case .hold(let selector):
-            return done(park(schedule.hold(selector.selection), .held))
+            return await whenKept(done(park(schedule.hold(selector.selection), .held)))
         case .release(let selector):
-            return done(park(schedule.release(selector.selection, now: now), .waiting))
+            return await whenKept(done(park(schedule.release(selector.selection, now: now), .waiting)))
         case .pause(.mda): return setPaused(true, .local, "MDA")
         case .pause(.mta): return setPaused(true, .relay, "MTA")
         case .resume(.mda): return setPaused(false, .local, "MDA")
@@ -59,6 +59,15 @@ extension QueueProcess {
     private func done(_ count: Int) -> [ControlAnswer] {
         plan()
         return [.done(count: UInt64(count))]
+    }
+
+    // What an administrator has been told must outlive a crash. Records are kept in their order, so that the last one
+    // speaks for all before it.
+    private func whenKept(_ answers: [ControlAnswer]) async -> [ControlAnswer] {
+        let isKept = await withUnsafeContinuation { continuation in
+            spool.note([], [], durability: .now { continuation.resume(returning: (try? $0.get()) != nil) })
+        }
+        return isKept ? answers : [.failed("done, but the spool cannot keep it now and tries on")]
     }
 
     private func setPaused(_ isPaused: Bool, _ deliveryClass: DeliveryClass, _ name: String) -> [ControlAnswer] {
@@ -78,7 +87,7 @@ extension QueueProcess {
                 EnvelopeProgress(
                     state, attempts: entry.attempts, lastTry: entry.lastTry?.timestamp(wall: wall, now: now),
                     lastWarning: entry.lastWarning, reply: messages[id.message]?.recipients[id.number]?.reply),
-                durability: .now { _ in })
+                durability: .lazy)
         }
         return ids.count
     }

@@ -30,16 +30,15 @@ public enum AnswerPart: Hashable, Sendable {
 }
 
 /// The answer to a request, with the descriptor that came beside it.
-public struct PeerAnswer<Message: EdgeMessage>: ~Copyable {
+///
+/// Copyable, with the descriptor in a box: as a struct that owned it and gave it away by a consuming method, the
+/// optimizer of Swift 6.3.1 released the message's own storage too early.
+public struct PeerAnswer<Message: EdgeMessage> {
     public let message: Message
-    let descriptor: FileDescriptor?
+    let descriptor: Held?
 
-    init(message: Message, descriptor: consuming FileDescriptor?) {
-        self.message = message
-        self.descriptor = descriptor
-    }
-
-    public consuming func takeDescriptor() -> FileDescriptor? { descriptor }
+    /// The descriptor, for the first who asks.
+    public func takeDescriptor() -> FileDescriptor? { descriptor?.take() }
 }
 
 /// This process's end of one edge: frames in both directions, gathered and sent once per turn of the loop.
@@ -171,7 +170,7 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         let answer = try await rawRequest(message, timeoutMilliseconds)
         return PeerAnswer(
             message: answer.message,
-            descriptor: answer.descriptor >= 0 ? FileDescriptor(owning: answer.descriptor) : nil)
+            descriptor: answer.descriptor >= 0 ? Held(FileDescriptor(owning: answer.descriptor)) : nil)
     }
 
     private func rawRequest(

@@ -59,6 +59,12 @@ public enum ChildProcess {
         try SystemError.check("kill", kill(pid, signal))
     }
 
+    /// Sends `signal` to a child that leads a group of processes, and to the whole group.
+    public static func send(_ signal: Int32, toGroupOf pid: Int32) throws(SystemError) {
+        guard pid > 1 else { throw SystemError("kill", ESRCH) }
+        try SystemError.check("kill", kill(-pid, signal))
+    }
+
     private static func wait(_ pid: Int32, _ options: Int32) throws(SystemError) -> ReapedChild? {
         var status: Int32 = 0
         let ended = FileDescriptor.retrying { waitpid(pid, &status, options) }

@@ -17,7 +17,8 @@ public struct ProcessEnvironment: Hashable, Sendable {
         self.lines = lines
     }
 
-    private init(lines: [String]) { self.lines = lines }
+    /// These variables and no others: `NAME=value`.
+    public init(lines: [String]) { self.lines = lines }
 
     public static var ofThisProcess: ProcessEnvironment {
         ProcessEnvironment(timeZone: getenv("TZ").map { String(cString: $0) })

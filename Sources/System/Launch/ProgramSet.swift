@@ -23,6 +23,9 @@ public final class ProgramSet: Sendable {
         descriptors = opened
     }
 
+    /// No program: for a process that starts others than those of the house.
+    public init() { descriptors = [:] }
+
     deinit {
         for descriptor in descriptors.values { close(descriptor) }
     }

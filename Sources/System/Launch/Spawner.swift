@@ -59,7 +59,7 @@ public struct Spawner: Sendable {
     ) throws(LaunchError) -> Int32 {
         let arguments = try StringTable([start.name] + start.arguments)
         let variables = try StringTable(environment.lines)
-        let directory = try StringTable([start.user?.home ?? "/"])
+        let directory = try StringTable([start.directory ?? start.user?.home ?? "/"])
         var child = martlet_child()
         child.executable = program
         child.channel = start.channel ?? -1
@@ -100,6 +100,8 @@ public struct ProcessStart: Sendable {
     public var channel: Int32?
     /// Whose user, group and home directory it gets; this process's when nil.
     public var user: SystemUser?
+    /// Where it begins, or in `/` if that cannot be entered; the user's home directory when nil.
+    public var directory: String?
     /// Beside the fixed ones: `NAME=value`.
     public var variables: [String] = []
     public var forbidsNewPrivileges = false

@@ -125,12 +125,15 @@ extension FileDescriptor {
         return code == 0 ? nil : SystemError("connect", code)
     }
 
-    /// The next client of a listening socket and where it comes from; nil when none waits any more.
-    public func accept() throws(SystemError) -> Accepted? {
+    /// The next client of a listening socket; nil when none waits any more. `peer` is set to where it comes from.
+    public func accept(from peer: inout SocketAddress?) throws(SystemError) -> FileDescriptor? {
         var storage = sockaddr_storage()
         var length: socklen_t = 0
         let client = FileDescriptor.retrying { martlet_accept(number, &storage, &length) }
-        if client >= 0 { return Accepted(descriptor: FileDescriptor(owning: client), peer: SocketAddress(storage)) }
+        if client >= 0 {
+            peer = SocketAddress(storage)
+            return FileDescriptor(owning: client)
+        }
         // A client that is gone before it was accepted is no failure of the listener.
         if errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EPROTO { return nil }
         throw SystemError("accept")
@@ -173,18 +176,6 @@ public struct DescriptorPair: ~Copyable, Sendable {
     public consuming func split(_ body: (consuming FileDescriptor, consuming FileDescriptor) -> Void) {
         body(left, right)
     }
-}
-
-public struct Accepted: ~Copyable, Sendable {
-    let descriptor: FileDescriptor
-    public let peer: SocketAddress?
-
-    init(descriptor: consuming FileDescriptor, peer: SocketAddress?) {
-        self.descriptor = descriptor
-        self.peer = peer
-    }
-
-    public consuming func takeDescriptor() -> FileDescriptor { descriptor }
 }
 
 public struct PeerCredentials: Hashable, Sendable {

@@ -50,8 +50,9 @@ public final class Acceptor {
     // workers share a burst evenly, and no call is spent on learning that nobody is left.
     private func readable() {
         do {
-            guard let client = try descriptor.accept() else { return }
-            hand(client)
+            var peer: SocketAddress?
+            guard let client = try descriptor.accept(from: &peer) else { return }
+            accepted(client, peer)
         } catch {
             if error.code == EMFILE || error.code == ENFILE { shed() }
             // Out of memory, say: the client still waits, and the event would come again at once.
@@ -59,19 +60,11 @@ public final class Acceptor {
         }
     }
 
-    private func hand(_ client: consuming Accepted) {
-        let peer = client.peer
-        accepted(client.takeDescriptor(), peer)
-    }
-
     // The spare makes room for one client, which hears why it cannot stay.
     private func shed() {
         spare = nil
-        if let client = try? descriptor.accept() {
-            exhausted(client.takeDescriptor())
-        } else {
-            exhausted(nil)
-        }
+        var peer: SocketAddress?
+        exhausted((try? descriptor.accept(from: &peer)) ?? nil)
         refillSpare()
     }
 

@@ -10,7 +10,7 @@ import Reactor
 /// Answers one question at a time about the users of the system.
 ///
 /// It stays root, to open files as any user, and loads no filter: name services and PAM modules do what they like. What
-/// protects others from it is that it hears nothing but a user's name, has no network, and dies when it takes too long.
+/// protects others from it is that it hears nothing but names of users and of included files, has no network, and dies when it takes too long.
 enum AccountDesk {
     private static let channelNumber: Int32 = 3
     // Parent gives up at the same time; this one is for a process that hangs inside a library.
@@ -43,6 +43,7 @@ enum AccountDesk {
         switch question {
         case .user(let name): .user(Users.user(named: name))
         case .forward(let name): .forward(Users.forward(of: name))
+        case .include(let path): .include(Users.include(path))
         }
     }
 }

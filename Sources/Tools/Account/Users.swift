@@ -11,6 +11,8 @@ nonisolated enum Users {
     static let forwardFile = ".forward"
     /// Of a ~/.forward; a longer one is refused.
     static let longestForward = 4096
+    /// Of an included file; a longer one is refused.
+    static let longestInclude = 1 << 20
 
     /// Letters, digits, dot, underscore and hyphen, not beginning with a hyphen: what is asked of the system no more.
     static func isName(_ name: String) -> Bool {
@@ -49,5 +51,30 @@ nonisolated enum Users {
             case .temporaryFailure(let reason): return .temporaryFailure(reason)
             }
         }
+    }
+
+    /// What may be included is what the user of foreign programs may read.
+    static func include(_ path: String) -> IncludeAnswer {
+        var owner = (uid: ThisProcess.uid, gid: ThisProcess.gid)
+        if ThisProcess.isRoot {
+            switch foreignUser() {
+            case .absent: return .temporaryFailure("no user \(ForeignUser.name)")
+            case .temporaryFailure: return .temporaryFailure("the user database does not answer")
+            case .found(let user): owner = (user.uid, user.gid)
+            }
+        }
+        switch UserFile.readList(path, uid: owner.uid, gid: owner.gid, limit: longestInclude) {
+        case .content(let bytes): return .content(bytes)
+        case .absent: return .absent
+        case .insecure(let reason), .temporaryFailure(let reason): return .temporaryFailure(reason)
+        }
+    }
+
+    private static func foreignUser() -> UserAnswer {
+        for name in ForeignUser.candidates {
+            let answer = user(named: name)
+            if answer != .absent { return answer }
+        }
+        return .absent
     }
 }

@@ -6,12 +6,18 @@ import Mail
 ///
 ///     martlet-mailbox maildir TEMPLATE USER HOME HOSTNAME [junk]
 ///     martlet-mailbox mbox DIRECTORY USER HOME HOSTNAME
+///     martlet-mailbox command - USER HOME HOSTNAME [SECONDS]
 nonisolated struct AgentArguments: Hashable, Sendable {
     enum Duty: Hashable, Sendable {
         case maildir(template: String, usesJunk: Bool)
         /// A file named for the user in this directory.
         case mbox(directory: String)
+        /// What ~/.forward and aliases say; a command is ended after so many seconds.
+        case commands(limitSeconds: UInt32)
     }
+
+    // The reference's limit.
+    static let longestCommandSeconds: UInt32 = 300
 
     let duty: Duty
     let user: String
@@ -34,6 +40,11 @@ nonisolated struct AgentArguments: Hashable, Sendable {
                 return nil
             }
             duty = .mbox(directory: words[1])
+        case "command":
+            guard rest.count <= 1 else { return nil }
+            let seconds = rest.first.map { UInt32($0) } ?? Self.longestCommandSeconds
+            guard let seconds, (1...Self.longestCommandSeconds).contains(seconds) else { return nil }
+            duty = .commands(limitSeconds: seconds)
         default:
             return nil
         }

@@ -14,6 +14,8 @@ final class AgentProcess {
     private static let channelNumber: Int32 = 3
     // Several deliveries at a time, each with a file and the directories of its folder.
     private static let descriptors: UInt64 = 256
+    // The commands have the same limit.
+    private static let commandDescriptors: UInt64 = 1024
 
     let arguments: AgentArguments
     private var template: FormatTemplate?
@@ -22,6 +24,7 @@ final class AgentProcess {
     private var mboxes: [String: MboxQueue] = [:]
     private var folders: [String: MaildirFolder] = [:]
     private var ended: [MaildirMessage] = []
+    private var commands: CommandRunner?
     private var isCommitPlanned = false
 
     private static var process: AgentProcess?
@@ -53,6 +56,10 @@ final class AgentProcess {
         switch arguments.duty {
         case .maildir(let text, _): template = try FormatTemplate(text, for: .path)
         case .mbox: break
+        case .commands(let seconds):
+            commands = try CommandRunner(limitMilliseconds: UInt64(seconds) * 1000)
+            _ = try confine(.mailbox(.commands), descriptors: Self.commandDescriptors)
+            return
         }
         _ = try confine(.mailbox(.ownFiles), descriptors: Self.descriptors)
     }
@@ -74,6 +81,7 @@ final class AgentProcess {
         current?.sink.abandon()
         for message in ended { message.abandon() }
         for queue in mboxes.values { queue.abandon() }
+        commands?.abandon()
         exit(status)
     }
 
@@ -118,13 +126,16 @@ final class AgentProcess {
             switch arguments.duty {
             case .maildir(_, let usesJunk): return maildirSink(delivery, usesJunk ? .used : .unused)
             case .mbox(let directory): return mbox("\(directory)/\(arguments.user)", .spool).begin(delivery)
+            case .commands: return decided(delivery.id, .deferred("Not the agent of a mailbox"))
             }
         case .forward, .alias:
-            return sink(forItemOf: delivery)
+            // In the sandbox of a mailbox nothing can be run.
+            guard let commands else { return decided(delivery.id, .deferred("Not an agent of commands")) }
+            return sink(forItemOf: delivery, commands)
         }
     }
 
-    private func sink(forItemOf delivery: MailboxDelivery) -> any MessageSink {
+    private func sink(forItemOf delivery: MailboxDelivery, _ commands: CommandRunner) -> any MessageSink {
         switch ForwardItem.find(delivery.form, user: arguments.user, home: arguments.home) {
         case .outcome(let outcome):
             return decided(delivery.id, outcome)
@@ -137,9 +148,17 @@ final class AgentProcess {
             } catch {
                 return decided(delivery.id, .failed("Invalid path in ~/.forward or alias: \(error)"))
             }
-        case .command:
-            // In this sandbox nothing can be run.
-            return decided(delivery.id, .deferred("Commands need an agent of their own"))
+        case .command(let text):
+            let id = delivery.id
+            do {
+                let order = CommandOrder(
+                    command: try FormatTemplate(text, for: .command).expand(fields(delivery)),
+                    environment: CommandEnvironment.lines(for: delivery, user: arguments.user, home: arguments.home),
+                    directory: arguments.home)
+                return CommandSink(order, delivery.addedFields, commands) { [unowned self] in answer(id, $0) }
+            } catch {
+                return decided(id, .failed("Invalid command in ~/.forward or alias: \(error)"))
+            }
         }
     }
 

@@ -145,7 +145,8 @@ extension EvilProcess {
             ("local", "_martletq"), ("local", "news\nroot"), ("local", "."), ("local", "nobody-there"),
         ]
         for (index, wish) in wishes.enumerated() {
-            await edge.say(LocalToParent.agent(action: wish.0, user: wish.1), correlation: UInt64(index + 1))
+            await edge.say(
+                LocalToParent.agent(action: wish.0, user: wish.1, kind: .mailbox), correlation: UInt64(index + 1))
         }
         var answered = 0
         var granted = 0

@@ -95,7 +95,8 @@ extension EvilProcess {
             return edge.frame(DeliveryToQueue.outcome(id, .deferred(Reply(451, nil, "no"))))
         case (.relay, .lookup): return edge.frame(RelayToLookup.source(action: "out"), correlation: correlation)
         case (.local, .parent):
-            return edge.frame(LocalToParent.agent(action: "none", user: "news"), correlation: correlation)
+            return edge.frame(
+                LocalToParent.agent(action: "none", user: "news", kind: .mailbox), correlation: correlation)
         case (.resolver, _): return edge.frame(FromResolver.name(.absent))
         case (_, .resolver):
             guard let address = IPAddress("127.0.0.1") else { return [0] }

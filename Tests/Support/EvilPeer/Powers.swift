@@ -62,12 +62,13 @@ extension EvilProcess {
             let long = String(repeating: "n", count: 100_000)
             for number in UInt64(1)...20 { await edge.say(ToAccount.user(named: long), correlation: number) }
             await edge.say(ToAccount.forward(user: "../../root"), correlation: 21)
+            await edge.say(ToAccount.include(path: "/etc/passwd"), correlation: 22)
             var found = 0
             for _ in 0..<5 {
                 for (answer, _) in await edge.await(FromAccount.self) {
                     switch answer {
-                    case .user(.found), .forward(.content): found += 1
-                    case .user, .forward: break
+                    case .user(.found), .forward(.content), .include(.content): found += 1
+                    case .user, .forward, .include: break
                     }
                 }
             }

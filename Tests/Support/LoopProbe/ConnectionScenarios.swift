@@ -201,8 +201,9 @@ enum ConnectionScenarios {
         guard let address = listener.localAddress else { return Check.fail("no address") }
         let client = try FileDescriptor.connect(to: address)
         await Loop.pause(milliseconds: 10)
-        guard let accepted = try listener.accept() else { return Check.fail("no client") }
-        let connection = Connection(accepted.takeDescriptor())
+        var peer: SocketAddress?
+        guard let accepted = try listener.accept(from: &peer) else { return Check.fail("no client") }
+        let connection = Connection(accepted)
         var patience = linger(l_onoff: 1, l_linger: 0)
         setsockopt(client.number, SOL_SOCKET, SO_LINGER, &patience, socklen_t(MemoryLayout<linger>.size))
         close(client.release())

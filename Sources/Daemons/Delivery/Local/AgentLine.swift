@@ -20,14 +20,19 @@ final class AgentLine {
     struct Key: Hashable {
         let action: String
         let user: String
+        let kind: AgentKind
     }
 
     // So many deliveries are given at a time, so that the agent can sync them together.
     private static let mostUnderWay = 8
+    // The reference's limit of deliveries to one user; each is a process here.
+    private static let mostCommands = 7
     private static let mostUnsentBytes = 256 * 1024
     private static let idleMilliseconds: UInt64 = 30_000
     // The reference's limit.
     private static let deadlineMilliseconds: UInt64 = 300_000
+    // An agent of commands ends each of them itself by that limit, and goes on with the others.
+    private static let commandsDeadlineMilliseconds: UInt64 = 330_000
     // Parent's word how an agent ended comes on another edge than its end.
     private static let statusMilliseconds: UInt64 = 1_000
 
@@ -67,6 +72,20 @@ final class AgentLine {
         return underWay.isEmpty && waitingStart == waiting.count && reader == nil
     }
 
+    private var mostUnderWay: Int {
+        switch key.kind {
+        case .mailbox: Self.mostUnderWay
+        case .commands: Self.mostCommands
+        }
+    }
+
+    private var deadlineMilliseconds: UInt64 {
+        switch key.kind {
+        case .mailbox: Self.deadlineMilliseconds
+        case .commands: Self.commandsDeadlineMilliseconds
+        }
+    }
+
     func add(_ job: LocalJob) {
         waiting.append(job)
         pump()
@@ -90,7 +109,7 @@ final class AgentLine {
 
     private func start() async {
         do {
-            let wanted = LocalToParent.agent(action: key.action, user: key.user)
+            let wanted = LocalToParent.agent(action: key.action, user: key.user, kind: key.kind)
             let answer = try await process.parent.current().requestDescriptor(wanted)
             let message = answer.message
             let stream = answer.takeDescriptor()
@@ -139,10 +158,10 @@ final class AgentLine {
                 guard sendSlice(peer) else { return }
                 continue
             }
-            guard underWay.count < Self.mostUnderWay, let job = nextJob() else { return }
+            guard underWay.count < mostUnderWay, let job = nextJob() else { return }
             idleTimer.stop()
             let id = job.work.id
-            underWay[id] = UnderWay(job: job, deadline: Loop.milliseconds + Self.deadlineMilliseconds)
+            underWay[id] = UnderWay(job: job, deadline: Loop.milliseconds + deadlineMilliseconds)
             if !deadlineTimer.isRunning { planDeadline() }
             peer.send(
                 .deliver(

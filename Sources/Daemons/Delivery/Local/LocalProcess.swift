@@ -57,8 +57,8 @@ final class LocalProcess: DaemonProcess {
 
     private func heard(_ message: ParentToLocal) {
         switch message {
-        case .exited(let action, let user, let status):
-            lines[AgentLine.Key(action: action, user: user)]?.exited(status)
+        case .exited(let action, let user, let kind, let status):
+            lines[AgentLine.Key(action: action, user: user, kind: kind)]?.exited(status)
         case .agent, .refused:
             // Only ever answers, which never arrive here.
             break
@@ -81,10 +81,18 @@ final class LocalProcess: DaemonProcess {
                 continue
             }
             counters.add("mda.envelope")
-            let key = AgentLine.Key(action: action, user: user)
+            let key = AgentLine.Key(action: action, user: user, kind: Self.kind(of: form))
             let line = lines[key] ?? AgentLine(key, self)
             lines[key] = line
             line.add(job)
+        }
+    }
+
+    // What a ~/.forward says is read by its owner alone: whether a line there is a command or a file, nobody knows here.
+    private static func kind(of form: LocalForm) -> AgentKind {
+        switch form {
+        case .action: .mailbox
+        case .forward, .alias: .commands
         }
     }
 

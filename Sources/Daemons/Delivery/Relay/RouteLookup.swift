@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: ISC
 
 import Channel
+import Bytes
 import Configuration
 import IPC
 import Mail
-import Routing
 
 /// From an action and a domain to addresses, by asking Resolver.
 final class RouteLookup {
@@ -34,9 +34,7 @@ final class RouteLookup {
             let first = turn % urls.count
             return await hosts(Array(urls[first...] + urls[..<first]), choice)
         case .domain(let table):
-            guard let content = content(of: table),
-                let text = content.value(of: key.domain, for: .domain), let url = RelayURL(text)
-            else { return Self.noRoute }
+            guard let text = entry(key.domain, of: table), let url = RelayURL(text) else { return Self.noRoute }
             return await hosts([url], choice)
         }
     }
@@ -102,10 +100,13 @@ final class RouteLookup {
         }
     }
 
-    private func content(of table: TableReference) -> TableContent? {
+    // The whole name decides, without wildcards.
+    private func entry(_ domain: String, of table: TableReference) -> String? {
         switch table {
         case .builtIn: return nil
-        case .named(let name): return configuration.table(named: name).flatMap { TableContent($0.kind) }
+        case .named(let name):
+            guard case .mapping(let entries) = configuration.table(named: name)?.kind else { return nil }
+            return entries.last { $0.key.asciiLowercased == domain }?.value
         }
     }
 
