@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Chance
 import Configuration
 import Mail
 import Routing
@@ -329,7 +330,7 @@ extension LoopWorld: ExpansionWorld {}
     }
 
     @Test func `random aliases and forward files always end`() async throws {
-        var random = Generator(seed: 7)
+        var random = TestRandom(seed: 7)
         let names = ["alice", "bob", "carol", "dave", "root", "list", "bob+x", "nobody"]
         let items =
             names + names.map { $0 + "@example.org" } + [

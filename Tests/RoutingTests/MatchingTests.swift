@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: ISC
 
+import Chance
+import Configuration
 import Mail
 import Routing
 import Testing
@@ -62,7 +64,7 @@ import Testing
     }
 
     @Test func `the index of addresses agrees with trying one pattern after the other`() {
-        var random = Generator(seed: 1)
+        var random = TestRandom(seed: 1)
         let alphabet = Array("ab+@.*".utf8)
         var matches = 0
         for _ in 0..<3000 {

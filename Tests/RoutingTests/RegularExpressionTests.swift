@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Chance
 import Routing
 import Testing
 
@@ -41,7 +42,7 @@ import Testing
     }
 
     @Test func `no pattern traps`() {
-        var random = Generator(seed: 2)
+        var random = TestRandom(seed: 2)
         let alphabet = Array("ab()[]{}*+?|^$.\\-:,0129[:alpha:]".utf8) + [0, 0xFF]
         var valid = 0
         for _ in 0..<5000 {

@@ -33,26 +33,6 @@ struct DictionaryWorld: ExpansionWorld {
     }
 }
 
-/// The same numbers in every run.
-struct Generator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    mutating func bytes(from alphabet: [UInt8], atMost count: Int) -> [UInt8] {
-        let length = Int.random(in: 0...count, using: &self)
-        return (0..<length).map { _ in alphabet[Int.random(in: 0..<alphabet.count, using: &self)] }
-    }
-}
-
 func mailbox(_ text: String, location: Testing.SourceLocation = #_sourceLocation) throws -> Mailbox {
     try #require(Mailbox(text), sourceLocation: location)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Chance
 import Configuration
 import Mail
 import Routing
@@ -149,7 +150,7 @@ import Testing
     }
 
     @Test func `random rule sets agree with a naive reading`() async throws {
-        var random = Generator(seed: 6)
+        var random = TestRandom(seed: 6)
         let builtIn = try builtInTables()
         let tables: [String: [String]] = [
             "d": ["example.org", "*.example.net"], "m": ["@example.org", "bob", "al@*.example.net"],
@@ -181,7 +182,7 @@ import Testing
 }
 
 private enum RandomRule {
-    static func make(_ random: inout Generator) -> MatchRule {
+    static func make(_ random: inout TestRandom) -> MatchRule {
         var rule = MatchRule(Bool.random(using: &random) ? .action("a") : .reject)
         func table(_ name: String) -> TablePattern {
             TablePattern(.named(Int.random(in: 0..<12, using: &random) == 0 ? "x" : name))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Chance
 import Configuration
 import Mail
 @testable import Routing
@@ -121,7 +122,7 @@ import Testing
     }
 
     @Test func `no text traps`() {
-        var random = Generator(seed: 3)
+        var random = TestRandom(seed: 3)
         let alphabet = Array("ab :#[]@*/\t\n\n,\\\"|1.".utf8) + [0xC3]
         for _ in 0..<4000 {
             let text = random.bytes(from: alphabet, atMost: 40)

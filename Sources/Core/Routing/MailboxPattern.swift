@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Bytes
+public import Configuration
 
 /// A pattern for addresses: `user`, `@domain`, `user@domain`, or `@` for every one.
 public struct MailboxPattern: Hashable, Sendable {

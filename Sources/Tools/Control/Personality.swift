@@ -13,6 +13,8 @@ nonisolated enum Personality: Hashable, Sendable {
         switch name {
         case "sendmail", "send-mail": return (.submission, rest)
         case "mailq": return (.queueListing, rest)
+        // Aliases are a text file that is read again; there is no database to be built from it.
+        case "newaliases": return (.control, ["reload"])
         default:
             guard let (instance, word, others) = leadingWord(rest), word == "sendmail" else { return (.control, rest) }
             return (.submission, instance + others)

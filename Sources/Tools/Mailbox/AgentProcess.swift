@@ -7,7 +7,7 @@ import Launch
 import Mail
 import Posix
 import Reactor
-import Routing
+import Configuration
 
 /// The agent of one user: already that user, it takes messages over descriptor 3 and puts each where it belongs.
 final class AgentProcess {

@@ -4,7 +4,7 @@ import Glibc
 import IPC
 import Mail
 import Posix
-import Routing
+import Configuration
 
 /// What a delivery by ~/.forward or by an alias asks of this agent.
 nonisolated enum ForwardItem: Hashable {

@@ -19,4 +19,10 @@ public struct TestRandom: RandomNumberGenerator {
         let count = Int.random(in: 0...most, using: &self)
         return (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) }
     }
+
+    /// At most `count` bytes, each of `alphabet`.
+    public mutating func bytes(from alphabet: [UInt8], atMost count: Int) -> [UInt8] {
+        let length = Int.random(in: 0...count, using: &self)
+        return (0..<length).map { _ in alphabet[Int.random(in: 0..<alphabet.count, using: &self)] }
+    }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: ISC
 
+import Chance
 import Mail
-import Routing
 import Testing
+
+@testable import Configuration
 
 @Suite struct FormatTemplateTests {
     private func fields(
@@ -119,7 +121,7 @@ import Testing
     }
 
     @Test func `no template traps`() throws {
-        var random = Generator(seed: 5)
+        var random = TestRandom(seed: 5)
         let alphabet = Array("%{}[]:|-0129~/ sender.rcpt.user:raw:strip:lowercase".utf8)
         let words = ["%{", "}", "sender", "rcpt.user", "[", "]", "-1", "3", ":", "|", "strip", "raw", "%%", "~/"]
         let values = try fields()

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: ISC
 
+import Chance
 import Mail
-@testable import Routing
 import Testing
+
+@testable import Configuration
 
 @Suite struct ExpansionItemTests {
     @Test(
@@ -76,7 +78,7 @@ import Testing
     }
 
     @Test func `no text traps`() {
-        var random = Generator(seed: 4)
+        var random = TestRandom(seed: 4)
         let alphabet = Array("ab,\\\"'|/#@.:\n error:550 include: ".utf8) + [0, 0xFF]
         for _ in 0..<5000 {
             let text = random.bytes(from: alphabet, atMost: 40)
