@@ -32,7 +32,7 @@ struct Rules {
             if ["Spool", "Schedule"].contains(module), !["Core", "System"].contains(group), target != "Queue" {
                 return "Queue's own"
             }
-            if module == "Routing", group == "Daemons", !["Lookup", "Delivery"].contains(target) {
+            if module == "Routing", group == "Daemons" || group == "Tools", target != "Lookup" {
                 return "Lookup's own"
             }
             return nil

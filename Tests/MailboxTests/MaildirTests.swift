@@ -47,7 +47,15 @@ import Testing
 
     @Test func `a repeated delivery adds no second message`() throws {
         #expect(try deliver(delivery(), "a\r\n") == .delivered)
-        #expect(try deliver(delivery(), "other\r\n") == .delivered)
+        #expect(try deliver(delivery(), "a\r\n") == .delivered)
+        #expect(directory.names("Maildir/new") == [Self.name])
+        #expect(directory.names("Maildir/tmp").isEmpty)
+    }
+
+    @Test func `what a crash left short in new is made whole by the next attempt`() throws {
+        _ = try MaildirFolder.open(path)
+        try directory.write("Maildir/new/\(Self.name)", "Return-Path: <alice@exa")
+        #expect(try deliver(delivery(), "a\r\n") == .delivered)
         #expect(directory.names("Maildir/new") == [Self.name])
         #expect(directory.read("Maildir/new/\(Self.name)")?.hasSuffix("a\n") == true)
     }

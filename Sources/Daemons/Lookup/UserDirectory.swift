@@ -11,12 +11,16 @@ final class UserDirectory {
     private static let foundMilliseconds: UInt64 = 60_000
     // Short, so that a user who was just added does not wait for mail.
     private static let absentMilliseconds: UInt64 = 5_000
+    // Mail for one user comes in bursts, and each look at the file takes four switches between processes; its owner
+    // who has changed it does not see the difference of a second.
+    private static let forwardMilliseconds: UInt64 = 1_000
     private static let most = 10_000
     // The account helper itself is killed after 30 s.
     private static let patienceMilliseconds: UInt64 = 40_000
 
     let parent = PeerSlot<FromAccount, ToAccount>()
     private var known: [String: (lookup: UserLookup, until: UInt64)] = [:]
+    private var forwards: [String: (file: ForwardFile, until: UInt64)] = [:]
 
     func user(named name: String) async -> UserLookup {
         if let entry = known[name], entry.until > Loop.milliseconds { return entry.lookup }
@@ -46,12 +50,24 @@ final class UserDirectory {
         return lookup
     }
 
-    /// The content of the user's ~/.forward. Never kept: its owner changes it and expects to see the effect.
+    /// The content of the user's ~/.forward, as it was within the last second.
     func forward(of user: UserRecord) async -> ForwardFile {
+        if let entry = forwards[user.name], entry.until > Loop.milliseconds { return entry.file }
+        let file = await askForForward(of: user.name)
+        switch file {
+        case .absent, .bytes:
+            if forwards.count >= Self.most { forwards.removeAll() }
+            forwards[user.name] = (file, Loop.milliseconds + Self.forwardMilliseconds)
+        case .insecure, .temporary:
+            forwards[user.name] = nil
+        }
+        return file
+    }
+
+    private func askForForward(of name: String) async -> ForwardFile {
         let answer: FromAccount
         do {
-            answer = try await parent.request(
-                .forward(user: user.name), timeoutMilliseconds: Self.patienceMilliseconds)
+            answer = try await parent.request(.forward(user: name), timeoutMilliseconds: Self.patienceMilliseconds)
         } catch {
             return .temporary
         }
