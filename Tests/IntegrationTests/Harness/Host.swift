@@ -13,7 +13,7 @@ enum Host {
     static let root: String = {
         var built = URL(fileURLWithPath: #filePath)
         for _ in 0..<4 { built.deleteLastPathComponent() }
-        let places = [variable("MARTLET_BIN").map { "\($0)/../.." }, built.path].compactMap(\.self)
+        let places = [variable("MARTLET_ROOT"), built.path].compactMap(\.self)
         return places.first { access("\($0)/Tests/Support/Peers/sink.py", R_OK) == 0 } ?? built.path
     }()
 
