@@ -114,7 +114,7 @@ final class Stage {
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         try process.run()
         parent = process
-        guard eventually(within: 20, { !process.isRunning || log.contains("info: Martlet") }), process.isRunning else {
+        guard eventually(within: 90, { !process.isRunning || log.contains("info: Martlet") }), process.isRunning else {
             throw StageError("martletd does not serve: \(log)")
         }
     }

@@ -43,9 +43,19 @@ final class Workshop {
 
     func names(_ folder: String) -> [String] { Workshop.names(path + "/" + folder) }
 
+    /// A process that another test starts has a copy of the lock of the life before, until it execs.
     func open(cache: Bool = true) throws -> OpenedSpool {
         if !cache { options.cacheSize = ByteCount(0) }
-        let directory = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY)
+        for _ in 0..<10_000 {
+            do throws(SpoolError) { return try openOnce() } catch { if case .locked = error {} else { throw error } }
+            poll(nil, 0, 1)
+        }
+        return try openOnce()
+    }
+
+    func openOnce() throws(SpoolError) -> OpenedSpool {
+        let directory: FileDescriptor
+        do throws(SystemError) { directory = try .open(path, O_RDONLY | O_DIRECTORY) } catch { throw .system(error) }
         return try DiskSpool.open(directory: directory, options: options, calls: calls)
     }
 

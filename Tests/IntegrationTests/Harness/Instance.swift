@@ -103,7 +103,7 @@ final class Instance {
 
     func start(_ options: [String] = []) throws {
         try launch(options)
-        guard log.wait(for: "info: Martlet", seconds: 30) != nil else {
+        guard log.wait(for: "info: Martlet", seconds: 90) != nil else {
             throw Failure("martletd does not serve: \(log.text)")
         }
     }
