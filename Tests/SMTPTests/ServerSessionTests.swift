@@ -7,13 +7,17 @@ import Testing
 
 @Suite struct `Server session` {
     static func session(
-        client: String = "192.0.2.7", transport: ServerSession.Client.Transport = .direct
+        client: String = "192.0.2.7", transport: ServerSession.Client.Transport = .direct,
+        encryption: ServerSession.Settings.Encryption = .unavailable
     ) throws -> ServerSession {
-        let settings = ServerSession.Settings(serverName: try #require(Domain("mx.example.org")))
+        var settings = ServerSession.Settings(serverName: try #require(Domain("mx.example.org")))
+        settings.encryption = encryption
         return ServerSession(
             settings: settings,
             client: ServerSession.Client(address: IPAddress(client), hostName: "<unknown>", transport: transport))
     }
+
+    static let security = ChannelSecurity(version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", bits: 256)
 
     static func receive(
         _ text: String, _ session: inout ServerSession, waiting: Int = 0
@@ -90,7 +94,7 @@ import Testing
 
     @Test func `no order of events brings a message without its own MAIL and RCPT`() throws {
         var random = SplitMix(seed: 42)
-        var session = try Self.session()
+        var session = try Self.session(encryption: .offered)
         var model = Model()
         var action = session.begin()
         var accepted = 0
@@ -121,9 +125,16 @@ import Testing
                         size: ByteCount(1), violation: violations[random.next(below: violations.count)])
                     action = session.receive(endOfData: findings, waiting: random.next(below: 2))
                 }
+            case .startTLS:
+                #expect(session.transaction == nil && !session.isSecure)
+                action = random.next(below: 4) == 0 ? session.tlsFailed() : session.tlsStarted(Self.security)
+            case .awaitCommand:
+                #expect(session.isSecure && session.greeting == nil)
+                action = Self.receive("EHLO a.example.org", &session)
             case .close:
                 #expect(session.isClosed && session.transaction == nil)
-                session = try Self.session(client: random.next(below: 2) == 0 ? "127.0.0.1" : "192.0.2.7")
+                session = try Self.session(
+                    client: random.next(below: 2) == 0 ? "127.0.0.1" : "192.0.2.7", encryption: .offered)
                 if random.next(below: 2) == 0 {
                     let line = Array("HELO x\n".utf8)
                     _ = session.nextLine(in: line.span)
@@ -234,7 +245,7 @@ import Testing
         case .recipient(let number, _, _):
             #expect(model.hasMail && number == model.recipients)
             model.recipients += 1
-        case .connect, .greeting, .data, .reset, .noop, .quit: break
+        case .connect, .greeting, .startTLS, .data, .reset, .noop, .quit: break
         }
         return session.answer(.proceed)
     }

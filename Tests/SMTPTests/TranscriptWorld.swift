@@ -23,7 +23,7 @@ struct TranscriptMismatch: Error, CustomStringConvertible {
 ///
 /// `=: setting value`, `C: line` with CRLF, `L: line` with LF, `R: bytes` with \r \n \0 \\ and no line end,
 /// `S: reply line`, `?: question`, `!: answer`, `D: line of content`, `T: timeout` or `shutdown`, `X:` closed,
-/// `B:` rolled back. A question that the transcript does not mention is answered yes.
+/// `B:` rolled back, `H:` a handshake that succeeds, `H: failed` one that does not. A question that the transcript does not mention is answered yes.
 struct TranscriptWorld {
     enum Delivery { case batches, singleBytes }
 
@@ -76,6 +76,7 @@ struct TranscriptWorld {
         case "recipients": settings.maximumRecipients = Int(value) ?? 0
         case "messages": settings.maximumMessages = Int(value) ?? 0
         case "failures": settings.maximumFailures = Int(value) ?? 0
+        case "tls": settings.encryption = value == "required" ? .required : .offered
         case "hops": settings.maximumHops = Int(value) ?? 0
         case "without": settings.extensions.remove(value == "DSN" ? .deliveryStatus : .pipelining)
         default: throw broken(line, name)
@@ -92,6 +93,14 @@ struct TranscriptWorld {
             case "C:", "L:", "R:":
                 try expectNothingElse(before: line)
                 send(batch(), delivery)
+            case "H:" where events.first == "H:":
+                events.removeFirst()
+                next += 1
+                perform(
+                    line.text == "failed"
+                        ? session.tlsFailed()
+                        : session.tlsStarted(
+                            ChannelSecurity(version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", bits: 256)))
             case "T:":
                 next += 1
                 perform(line.text == "shutdown" ? session.shutDown() : session.timedOut())
@@ -206,6 +215,12 @@ struct TranscriptWorld {
                 decoder = session.makeDecoder()
                 content = []
                 return say(reply)
+            case .startTLS(let reply):
+                say(reply)
+                events.append("H:")
+                return
+            case .awaitCommand:
+                return
             case .close(let reply):
                 if let reply { say(reply) }
                 events.append("X:")
@@ -270,6 +285,7 @@ struct TranscriptWorld {
         switch question {
         case .connect: return "connect"
         case .greeting(let name, .helo): return "helo \(name)"
+        case .startTLS: return "starttls"
         case .greeting(let name, .ehlo): return "ehlo \(name)"
         case .mail(let sender, let request, let size):
             var text = "mail <\(sender)>"

@@ -38,25 +38,6 @@ public struct TraceField: Hashable, Sendable {
         }
     }
 
-    public struct Security: Hashable, Sendable {
-        public enum ClientCertificate: String, Hashable, Sendable {
-            case verified = "YES"
-            case absent = "NO"
-        }
-
-        public var version: String
-        public var cipher: String
-        public var bits: Int
-        public var clientCertificate: ClientCertificate
-
-        public init(version: String, cipher: String, bits: Int, clientCertificate: ClientCertificate) {
-            self.version = version
-            self.cipher = cipher
-            self.bits = bits
-            self.clientCertificate = clientCertificate
-        }
-    }
-
     public enum Authentication: Hashable, Sendable {
         /// The listener does not tell.
         case untold
@@ -69,15 +50,16 @@ public struct TraceField: Hashable, Sendable {
     public var serverName: Domain
     public var type: TransmissionType
     public var messageID: MessageID
-    public var security: Security?
+    public var security: ChannelSecurity?
     public var authentication: Authentication
     /// Only told when the message has no other recipient.
     public var onlyRecipient: Mailbox?
     public var date: MailDate
 
     public init(
-        client: Client?, serverName: Domain, type: TransmissionType, messageID: MessageID, security: Security? = nil,
-        authentication: Authentication = .untold, onlyRecipient: Mailbox? = nil, date: MailDate
+        client: Client?, serverName: Domain, type: TransmissionType, messageID: MessageID,
+        security: ChannelSecurity? = nil, authentication: Authentication = .untold, onlyRecipient: Mailbox? = nil,
+        date: MailDate
     ) {
         self.client = client
         self.serverName = serverName
@@ -100,7 +82,10 @@ public struct TraceField: Hashable, Sendable {
         output.append("by \(serverName) (Martlet) with \(type.rawValue) id \(messageID)")
         if let security {
             output.append(" (\(Self.plain(security.version)):\(Self.plain(security.cipher)):\(security.bits):")
-            output.append("\(security.clientCertificate.rawValue))")
+            switch security.clientCertificate {
+            case .verified: output.append("YES)" as StaticString)
+            case .absent: output.append("NO)" as StaticString)
+            }
         }
         switch authentication {
         case .untold: break

@@ -9,6 +9,8 @@ public enum CommandError: Error, Hashable, Sendable {
     /// HTTP or another protocol that is not ours.
     case foreignProtocol
     case unexpectedArgument
+    /// The same for STARTTLS, whose RFC wants another code.
+    case argumentOfTLS
     case missingArgument(Verb)
     case invalidDomain
     case senderSyntax
@@ -86,7 +88,10 @@ public enum Command: Hashable, Sendable {
         case .wizard: self = try Self.bare(.wizard, arguments)
         // RFC 5321 section 4.1.1.9: whatever NOOP carries is ignored.
         case .noop: self = .noop
-        case .startTLS: self = .startTLS
+        // RFC 3207 section 4: 501 for a parameter.
+        case .startTLS:
+            guard arguments.isEmpty else { throw .argumentOfTLS }
+            self = .startTLS
         case .auth: self = .auth
         case .verify: self = try Self.asking(.verify, arguments, of: verb)
         case .expand: self = try Self.asking(.expand, arguments, of: verb)

@@ -17,7 +17,7 @@ extension Reply {
         214, EnhancedStatus(2, 0, 0),
         lines: [
             "This is Martlet",
-            "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
+            "Commands: HELO EHLO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
             "A message is taken with MAIL FROM:<path>, RCPT TO:<path> and DATA",
             "End of HELP info",
         ])
@@ -82,6 +82,8 @@ extension Reply {
             return Reply(500, EnhancedStatus(5, 5, 1), "Invalid command: Command unrecognized")
         case .unexpectedArgument:
             return Reply(500, arguments, "Invalid command arguments: command does not accept arguments.")
+        case .argumentOfTLS:
+            return Reply(501, arguments, "Invalid command arguments: No parameters allowed")
         case .missingArgument(let verb):
             switch verb {
             case .helo, .ehlo:

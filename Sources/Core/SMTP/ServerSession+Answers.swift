@@ -10,7 +10,7 @@ extension ServerSession {
         switch state {
         case .asking(let open): pending = open
         case .closed: return .close(nil)
-        case .initial, .ready, .transaction, .content: preconditionFailure("an answer without a question")
+        case .initial, .ready, .transaction, .content, .handshake: preconditionFailure("an answer without a question")
         }
         switch answer {
         case .proceed: return proceed(pending)
@@ -30,6 +30,9 @@ extension ServerSession {
             let reply = greetingReply(name, verb)
             // RFC 5321 section 4.1.4: a later EHLO resets the session as RSET does.
             return settle(nil, open == nil ? .reply(reply) : .rollback(reply))
+        case .startTLS:
+            state = .handshake
+            return .startTLS(.startTLS)
         case .mail(let transaction):
             messages += 1
             return settle(transaction, .reply(.done))
@@ -55,7 +58,7 @@ extension ServerSession {
         case .endOfData:
             failures = 0
             return settle(nil, .reply(.accepted(id)))
-        case .connect, .greeting, .mail, .recipient, .data, .reset, .noop, .quit:
+        case .connect, .greeting, .startTLS, .mail, .recipient, .data, .reset, .noop, .quit:
             preconditionFailure("a message was accepted that is not complete")
         }
     }
@@ -71,7 +74,7 @@ extension ServerSession {
         case .endOfData:
             failures += 1
             return settle(nil, .rollback(reply))
-        case .mail:
+        case .startTLS, .mail:
             state = .ready
         case .recipient(let transaction), .data(let transaction):
             state = .transaction(transaction)
@@ -89,6 +92,7 @@ extension ServerSession {
         case .ehlo:
             var lines = [hello, "8BITMIME", "ENHANCEDSTATUSCODES", "SIZE \(settings.sizeLimit.value)"]
             if settings.extensions.contains(.deliveryStatus) { lines.append("DSN") }
+            if offersTLS { lines.append("STARTTLS") }
             // A person waits for each reply.
             if settings.extensions.contains(.pipelining), !isHandSession { lines.append("PIPELINING") }
             lines.append("HELP")

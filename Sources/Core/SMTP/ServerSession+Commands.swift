@@ -11,7 +11,7 @@ extension ServerSession {
         case .ready: open = nil
         case .transaction(let transaction): open = transaction
         case .closed: return .close(nil)
-        case .initial, .content, .asking: preconditionFailure("a command line while none was due")
+        case .initial, .content, .asking, .handshake: preconditionFailure("a command line while none was due")
         }
 
         var arguments = line
@@ -27,6 +27,8 @@ extension ServerSession {
         do throws(CommandError) {
             let command = try Command(
                 verb, arguments: arguments, serverName: settings.serverName, extensions: settings.extensions)
+            // Whatever came behind it would be read as if TLS had protected it.
+            if case .startTLS = command, waiting > 0 { return close(.dataBehindTLS) }
             return receive(command, open)
         } catch {
             return fail(.error(error))
@@ -38,12 +40,15 @@ extension ServerSession {
         switch verb {
         case .helo, .ehlo, .noop, .quit, .help, .verify, .expand, .wizard:
             return nil
-        case .startTLS, .auth:
+        case .startTLS:
+            return refusalOfTLS(open)
+        case .auth:
             return greeting == nil || open != nil ? .notHere : .notSupported
         case .reset:
             return greeting == nil ? .notHere : nil
         case .mail:
             if greeting == nil || open != nil { return .notHere }
+            if needsTLS { return .mustStartTLS }
             return messages >= settings.maximumMessages ? .tooManyMessages : nil
         case .recipient:
             guard let open else { return .notHere }
@@ -82,7 +87,8 @@ extension ServerSession {
         case .verify: return .reply(.cannotVerify)
         case .expand: return fail(.notImplemented)
         case .wizard: return fail(.wizard)
-        case .startTLS, .auth: return fail(.notSupported)
+        case .startTLS: return ask(.startTLS, .startTLS)
+        case .auth: return fail(.notSupported)
         }
     }
 
@@ -99,7 +105,7 @@ extension ServerSession {
             return ask(.endOfData(findings), .endOfData(transaction))
         case .closed:
             return .close(nil)
-        case .initial, .ready, .transaction, .asking:
+        case .initial, .ready, .transaction, .asking, .handshake:
             preconditionFailure("an end of data while none was due")
         }
     }

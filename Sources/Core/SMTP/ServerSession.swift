@@ -11,6 +11,7 @@ public import Mail
 ///
 /// ```
 /// initial -begin-> asking -> ready <-MAIL/RSET, end of data-> transaction -DATA-> content -> ready
+///                            ready -STARTTLS-> handshake -> ready
 /// ```
 /// A transaction is opened by an accepted MAIL and by nothing else. It ends with its content, with RSET, with a new HELO
 /// or EHLO, or with the session; when it ends without being accepted the driver is told: `.rollback` or `.close`.
@@ -23,6 +24,8 @@ public struct ServerSession: Sendable {
         /// The content of a message comes.
         case content(Transaction)
         case asking(Pending)
+        /// STARTTLS was answered with 220; the client begins TLS.
+        case handshake
         case closed
     }
 
@@ -30,6 +33,7 @@ public struct ServerSession: Sendable {
     enum Pending: Sendable {
         case connect
         case greeting(String, GreetingVerb, Transaction?)
+        case startTLS
         case mail(Transaction)
         case recipient(Transaction)
         case data(Transaction)
@@ -63,6 +67,11 @@ public struct ServerSession: Sendable {
         case ask(Question)
         /// Send it, then give all that comes to a decoder of `makeDecoder()` until it is finished.
         case startData(Reply)
+        /// Send it in plain text, then begin TLS as a server, provided that no byte is left over behind the command;
+        /// then report `tlsStarted` or `tlsFailed`.
+        case startTLS(Reply)
+        /// Send nothing; a command comes next.
+        case awaitCommand
         /// Undo what is open, send the reply, if any, and close.
         case close(Reply?)
     }
@@ -70,6 +79,7 @@ public struct ServerSession: Sendable {
     public enum Question: Hashable, Sendable {
         case connect
         case greeting(String, GreetingVerb)
+        case startTLS
         /// `.proceed` opens the transaction.
         case mail(ReversePath, MessageRequest, announcedSize: ByteCount?)
         /// `number` counts the accepted recipients of the transaction from 0.
@@ -98,21 +108,26 @@ public struct ServerSession: Sendable {
     var failures = 0
     var messages = 0
 
+    /// nil while the channel is in plain text.
+    public internal(set) var security: ChannelSecurity?
+
     /// The argument of HELO or EHLO, once accepted.
     public internal(set) var greeting: String?
     public internal(set) var greetingVerb = GreetingVerb.helo
 
-    public init(settings: Settings, client: Client) {
+    /// `security` is there from the beginning where TLS comes before the greeting.
+    public init(settings: Settings, client: Client, security: ChannelSecurity? = nil) {
         self.settings = settings
         self.client = client
-        framer = LineFramer(client.discipline)
+        self.security = security
+        framer = LineFramer(security == nil ? client.discipline : .strict)
     }
 
-    /// As the trace field names it (RFC 3848): SMTP or ESMTP.
+    /// As the trace field names it (RFC 3848): SMTP, ESMTP or ESMTPS.
     public var protocolName: String {
         switch greetingVerb {
         case .helo: "SMTP"
-        case .ehlo: "ESMTP"
+        case .ehlo: isSecure ? "ESMTPS" : "ESMTP"
         }
     }
 
@@ -126,11 +141,11 @@ public struct ServerSession: Sendable {
     /// The transaction that is open, if one is.
     public var transaction: Transaction? {
         switch state {
-        case .initial, .ready, .closed: nil
+        case .initial, .ready, .handshake, .closed: nil
         case .transaction(let transaction), .content(let transaction): transaction
         case .asking(let pending):
             switch pending {
-            case .connect, .mail: nil
+            case .connect, .startTLS, .mail: nil
             case .recipient(let transaction), .data(let transaction), .endOfData(let transaction): transaction
             case .greeting(_, _, let transaction), .reset(let transaction), .noop(let transaction),
                 .quit(let transaction):

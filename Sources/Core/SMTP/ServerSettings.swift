@@ -19,8 +19,17 @@ extension ServerSession {
         /// Commands that may fail before the session ends; a message accepted forgives them.
         public var maximumFailures = 100
         public var extensions: ServerExtensions = [.pipelining, .deliveryStatus]
+        public var encryption = Encryption.unavailable
 
         public init(serverName: Domain) { self.serverName = serverName }
+
+        public enum Encryption: Hashable, Sendable {
+            /// There is no STARTTLS; the channel may be under TLS already.
+            case unavailable
+            case offered
+            /// Offered, and no mail is taken without it.
+            case required
+        }
     }
 
     /// The other end of the connection.

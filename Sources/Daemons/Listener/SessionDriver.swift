@@ -85,6 +85,9 @@ final class SessionDriver {
             case .startData(let reply):
                 say(reply)
                 action = await receiveContent()
+            case .startTLS, .awaitCommand:
+                // Not offered.
+                action = session.tlsFailed()
             case .close:
                 break
             }
@@ -212,7 +215,7 @@ final class SessionDriver {
 
     private func answer(_ question: ServerSession.Question) async -> ServerSession.Answer {
         switch question {
-        case .connect, .greeting, .data, .reset, .noop, .quit:
+        case .connect, .greeting, .startTLS, .data, .reset, .noop, .quit:
             return .proceed
         case .mail:
             return await beginTransaction()
