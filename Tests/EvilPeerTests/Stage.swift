@@ -100,7 +100,7 @@ final class Stage {
         process.arguments = isRoot ? user + words : Array(words.dropFirst())
         process.currentDirectoryURL = URL(fileURLWithPath: "/")
         process.environment = [
-            "PATH": "/usr/bin:/bin", "MARTLET_ALIVE_INTERVAL_MS": "200", "MARTLET_ALIVE_LIMIT_MS": "1500",
+            "PATH": "/usr/bin:/bin", "MARTLET_ALIVE_INTERVAL_MS": "200", "MARTLET_ALIVE_LIMIT_MS": "4000",
         ]
         _ = FileManager.default.createFile(atPath: logPath, contents: nil)
         process.standardError = FileHandle(forWritingAtPath: logPath)
@@ -129,7 +129,7 @@ final class Stage {
         if let parent {
             kill(parent.processIdentifier, SIGTERM)
             // Parent bounds the end at 15 s, and workers wait so long for a Queue that records nothing.
-            guard eventually(within: 18, { !parent.isRunning }) else { throw StageError("does not end: \(log)") }
+            guard eventually(within: 60, { !parent.isRunning }) else { throw StageError("does not end: \(log)") }
         }
         try put(evil, as: evil)
     }

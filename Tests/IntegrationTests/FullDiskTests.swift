@@ -57,7 +57,7 @@ extension WholeHouse.Private {
 
             // After room is made it goes on.
             unlink(filler)
-            let isAccepting = eventually(within: 20) { (try? instance.submit(to: ["bob@example.com"])) != nil }
+            let isAccepting = eventually(within: 60) { (try? instance.submit(to: ["bob@example.com"])) != nil }
             #expect(isAccepting, "\(instance.lastWords)")
             if isAccepting { accepted += 1 }
             #expect(try instance.crash())

@@ -57,7 +57,7 @@ extension WholeHouse.Unprivileged {
                 from: "alice@example.org", to: ["\(instance.people[0])@example.org"], "Subject: x\n\nbody")
             #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
             crowd.removeAll()
-            let isServed = eventually(within: 10) {
+            let isServed = eventually(within: 60) {
                 guard let client = try? instance.client() else { return false }
                 return (try? client.greet()) != nil
             }
@@ -77,7 +77,7 @@ extension WholeHouse.Unprivileged {
                 try other.greet()
                 try other.say("QUIT", "221")
                 noisy.finishSending()
-                #expect(noisy.isClosed(within: 15), "\(name) is still being listened to")
+                #expect(noisy.isClosed(within: 60), "\(name) is still being listened to")
             }
             #expect(instance.pids() == pids, "\(instance.lastWords)")
             try instance.submit(to: ["\(instance.people[0])@example.org"])
@@ -101,7 +101,7 @@ extension WholeHouse.Unprivileged {
                     let noisy = try SMTPClient(path: path)
                     noisy.send(bytes: bytes, seconds: 10)
                     noisy.finishSending()
-                    #expect(noisy.isClosed(within: 15), "\(path) still listens")
+                    #expect(noisy.isClosed(within: 60), "\(path) still listens")
                 }
                 #expect(try instance.control("show", "status").status == 0)
             }

@@ -21,7 +21,7 @@ extension WholeHouse.Unprivileged {
 
             let queue = try #require(instance.daemons().first { $0.role == "queue" })
             kill(queue.pid, SIGKILL)
-            let isReplaced = eventually(within: 10) {
+            let isReplaced = eventually(within: 60) {
                 instance.daemons().contains { $0.role == "queue" && $0.pid != queue.pid }
             }
             #expect(isReplaced)

@@ -60,7 +60,7 @@ extension WholeHouse.Unprivileged {
             let second = try Program(
                 [Host.program("martletd"), "-d", "-f", instance.configurationPath, "--instance", instance.directory],
                 as: instance.owner)
-            #expect(second.wait(seconds: 10) == 1)
+            #expect(second.wait(seconds: 60) == 1)
             second.errors.waitForEnd()
             #expect(second.errors.lines.count == 1)
             #expect(second.errors.text.contains("already running"))
@@ -72,7 +72,7 @@ extension WholeHouse.Unprivileged {
         @Test func `one without privileges says that nothing is separated`() throws {
             let instance = try Instance(unprivileged: true)
             try instance.start(instance.usual())
-            #expect(instance.log.wait(for: "not started by root", seconds: 5) != nil)
+            #expect(instance.log.wait(for: "not started by root", seconds: 60) != nil)
             try instance.submit(to: ["\(instance.people[0])@example.org"])
             #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
             try instance.stop()

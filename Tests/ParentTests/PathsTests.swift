@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import IPC
 import Testing
 
 @testable import Parent
@@ -51,6 +52,12 @@ import Testing
         let timing = Timing { values[$0] }
         #expect(timing.aliveInterval == 50)
         #expect(timing.aliveLimit == 200)
+    }
+
+    @Test func `a large spool takes as long as it takes to read`() {
+        let timing = Timing { _ in nil }
+        #expect(timing.longestStart(of: .listener) == 30_000)
+        #expect(timing.longestStart(of: .queue) == 3_600_000)
     }
 }
 

@@ -125,6 +125,13 @@ extension House {
         }
     }
 
+    // Killing a Queue because its spool is large would keep it from ever opening it.
+    private func sayOpening(_ member: Member, _ place: Place, _ now: UInt64) {
+        guard now - member.lastSaid >= timing.longestStart else { return }
+        member.lastSaid = now
+        log.warning("\(place.name) has been opening the spool for \((now - member.started) / 1000) s")
+    }
+
     private func look() {
         let now = Loop.milliseconds
         if now - lastTexts >= timing.textInterval {
@@ -143,7 +150,8 @@ extension House {
         for place in places {
             guard let member = place.member, member.status == nil else { continue }
             if wasLate { member.lastHeard = now }
-            let limit = member.isReady ? timing.aliveLimit : max(timing.longestStart, timing.aliveLimit)
+            let limit = member.isReady ? timing.aliveLimit : timing.longestStart(of: place.role)
+            if !member.isReady, place.role == .queue { sayOpening(member, place, now) }
             if now - member.lastHeard > limit {
                 member.reason = "did not answer for \((now - member.lastHeard) / 1000) s"
                 member.kill(Signal.kill)

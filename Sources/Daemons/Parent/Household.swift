@@ -67,6 +67,8 @@ final class Member {
     /// It said what it may not say: it is being killed, and is heard no more.
     private(set) var isCondemned = false
     var lastHeard: UInt64
+    /// When the log was last told that it is not ready.
+    var lastSaid: UInt64
     /// What it said before it left.
     var reason: String?
     var status: ExitStatus?
@@ -79,6 +81,7 @@ final class Member {
         self.generation = generation
         self.errors = errors
         started = now
+        lastSaid = now
         lastHeard = now
     }
 

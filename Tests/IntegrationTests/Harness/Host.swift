@@ -107,7 +107,7 @@ struct Deadline {
 }
 
 /// Whether `condition` holds before the time is over; asked every few milliseconds.
-func eventually(within seconds: Double = 20, _ condition: () throws -> Bool) rethrows -> Bool {
+func eventually(within seconds: Double = 60, _ condition: () throws -> Bool) rethrows -> Bool {
     let deadline = Deadline(seconds: seconds)
     while true {
         if try condition() { return true }

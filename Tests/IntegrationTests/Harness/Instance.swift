@@ -109,7 +109,7 @@ final class Instance {
     }
 
     /// Starts one that must not come up: its exit status and everything it said.
-    func startInVain(_ configuration: String? = nil, seconds: Double = 10) throws -> (status: Int32?, lines: [String]) {
+    func startInVain(_ configuration: String? = nil, seconds: Double = 60) throws -> (status: Int32?, lines: [String]) {
         if let configuration { try write(configuration) }
         try launch()
         let program = try #require(program)
@@ -166,7 +166,7 @@ final class Instance {
 
     var queueText: String { (try? queueLines().joined(separator: "\n")) ?? "no answer" }
 
-    func isQueueEmpty(within seconds: Double = 20) throws -> Bool {
+    func isQueueEmpty(within seconds: Double = 60) throws -> Bool {
         try eventually(within: seconds) { try queueLines().isEmpty }
     }
 

@@ -57,7 +57,7 @@ final class LineCollector: @unchecked Sendable {
     func lines(containing part: String) -> [String] { lines.filter { $0.contains(part) } }
 
     /// The first line from number `first` on that contains `part`; nil when none came in time.
-    func wait(for part: String, from first: Int = 0, seconds: Double = 20) -> String? {
+    func wait(for part: String, from first: Int = 0, seconds: Double = 60) -> String? {
         var index = first
         var found: String?
         wait(seconds) {
@@ -71,7 +71,7 @@ final class LineCollector: @unchecked Sendable {
     }
 
     /// Whether at least `count` lines that contain `part` came in time.
-    func wait(for count: Int, containing part: String, seconds: Double = 20) -> Bool {
+    func wait(for count: Int, containing part: String, seconds: Double = 60) -> Bool {
         var index = 0
         var found = 0
         return wait(seconds) {
@@ -84,7 +84,7 @@ final class LineCollector: @unchecked Sendable {
     }
 
     @discardableResult
-    func waitForEnd(seconds: Double = 20) -> Bool { wait(seconds) { hasEnded } }
+    func waitForEnd(seconds: Double = 60) -> Bool { wait(seconds) { hasEnded } }
 
     @discardableResult
     private func wait(_ seconds: Double, _ isDone: () -> Bool) -> Bool {

@@ -23,7 +23,7 @@ struct Maildir {
         }
     }
 
-    func waitForMessages(_ count: Int, seconds: Double = 20) -> Bool {
+    func waitForMessages(_ count: Int, seconds: Double = 60) -> Bool {
         eventually(within: seconds) { self.count >= count }
     }
 }

@@ -16,7 +16,7 @@ final class NumberedSource {
     }
 
     /// Whether that many more were acknowledged.
-    func waitForMore(_ count: Int, seconds: Double = 20) -> Bool {
+    func waitForMore(_ count: Int, seconds: Double = 60) -> Bool {
         let before = acknowledged.count
         return program.output.wait(for: before + count, containing: "acknowledged ", seconds: seconds)
     }

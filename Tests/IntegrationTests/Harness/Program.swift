@@ -89,7 +89,7 @@ final class Program {
 
     /// The exit status, 128 and the signal for one that was killed; nil when it has not ended in time.
     @discardableResult
-    func wait(seconds: Double = 20) -> Int32? {
+    func wait(seconds: Double = 60) -> Int32? {
         if let status { return status }
         let deadline = Deadline(seconds: seconds)
         while true {

@@ -43,7 +43,7 @@ final class SMTPClient {
 
     /// Sends bytes as they are; false when the peer takes no more within the time or has closed.
     @discardableResult
-    func send(bytes: [UInt8], seconds: Double = 20) -> Bool {
+    func send(bytes: [UInt8], seconds: Double = 60) -> Bool {
         let deadline = Deadline(seconds: seconds)
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -72,7 +72,7 @@ final class SMTPClient {
     }
 
     /// One line without its end; nil when the peer closed or was silent.
-    func line(seconds: Double = 20) -> String? {
+    func line(seconds: Double = 60) -> String? {
         let deadline = Deadline(seconds: seconds)
         while true {
             if let end = input.firstIndex(of: UInt8(ascii: "\n")) {
@@ -85,14 +85,14 @@ final class SMTPClient {
     }
 
     /// Whether the peer closes within the time; what it still says is dropped.
-    func isClosed(within seconds: Double = 10) -> Bool {
+    func isClosed(within seconds: Double = 60) -> Bool {
         let deadline = Deadline(seconds: seconds)
         while more(deadline) { input = [] }
         return !deadline.isOver
     }
 
     /// A whole reply, its lines joined by line feeds.
-    func reply(seconds: Double = 20) -> String? {
+    func reply(seconds: Double = 60) -> String? {
         var lines: [String] = []
         while let line = line(seconds: seconds) {
             lines.append(line)
@@ -104,7 +104,7 @@ final class SMTPClient {
     /// Says a line and demands a reply that begins so.
     @discardableResult
     func say(
-        _ line: String, _ expected: String, seconds: Double = 20, at place: SourceLocation = #_sourceLocation
+        _ line: String, _ expected: String, seconds: Double = 60, at place: SourceLocation = #_sourceLocation
     ) throws -> String {
         send(line)
         return try expect(expected, seconds: seconds, at: place)
@@ -112,7 +112,7 @@ final class SMTPClient {
 
     @discardableResult
     func expect(
-        _ expected: String, seconds: Double = 20, at place: SourceLocation = #_sourceLocation
+        _ expected: String, seconds: Double = 60, at place: SourceLocation = #_sourceLocation
     ) throws -> String {
         let reply = reply(seconds: seconds)
         let found = try #require(reply, "no reply; \(expected) was expected", sourceLocation: place)
