@@ -130,7 +130,7 @@ let package = Package(
         tests("Resolver", ["Resolver", "DNS", "IPC", "Mail"]),
         tests("Delivery", ["Delivery", "Posix", "Mail", "IPC", "Bytes", "SMTP", "Message", "Configuration"]),
         tests("Keys", ["Keys", "IPC", "Posix"]),
-        tests("Queue", ["Queue", "Channel", "Posix", "IPC", "Mail", "Schedule", "Spool"]),
+        tests("Queue", ["Queue", "Chance", "Channel", "Posix", "IPC", "Mail", "Schedule", "Spool"]),
         tests("Listener", ["Listener", "Channel", "Posix", "Bytes", "IPC", "Mail"]),
         tests("Parent", ["Parent", "Account", "IPC", "Mail", "Configuration", "Launch", "Posix"]),
         tests("Control", ["Control", "IPC", "Mail", "Bytes", "Posix", "Reactor", "Channel", "CEvent"]),

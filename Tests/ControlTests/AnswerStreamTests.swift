@@ -41,7 +41,7 @@ import Testing
                     ends.heard.append(part)
                     switch part {
                     case .record, .bytes: return .goesOn
-                    case .more, .done, .failed: return .last
+                    case .more, .goesOn, .done, .failed: return .last
                     }
                 }
                 ends.result = .success(())

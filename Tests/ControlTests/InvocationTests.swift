@@ -13,9 +13,9 @@ import Testing
     @Test(
         arguments: [
             ("show status", ControlCommand.showStatus),
-            ("show queue", .showQueue(nil)),
-            ("sh q", .showQueue(nil)),
-            ("show queue 01234567", .showQueue(message)),
+            ("show queue", .showQueue(.all)),
+            ("sh q", .showQueue(.all)),
+            ("show queue 01234567", .showQueue(.message(message))),
             ("show env 0123456789abcdef", .showEnvelope(envelope)),
             ("show message 01234567", .showMessage(message)),
             ("show m 0123456789abcdef", .showMessage(message)),
@@ -34,6 +34,13 @@ import Testing
             ("log v", .log(.verbose)),
             ("l b", .log(.brief)),
             ("stop", .stop),
+            ("rematch 01234567", .envelopes(.rematch, .message(message))),
+            ("audit", .audit),
+            ("trace-message <a@b>", .traceMessage("<a@b>")),
+            ("trace smtp", .trace(.smtp, .verbose)),
+            ("untrace all", .trace(.all, .brief)),
+            ("monitor", .monitor),
+            ("discover /var/spool/smtpd/queue", .discover("/var/spool/smtpd/queue")),
             ("reload", .reload),
         ])
     func `words may be cut short`(line: String, command: ControlCommand) throws {
@@ -75,11 +82,49 @@ import Testing
         }
     }
 
+    @Test(
+        arguments: [
+            ("show queue --sender joe@example.org", QueueSelector(sender: AddressPattern("joe@example.org"))),
+            ("show queue --sender <>", QueueSelector(sender: .nobody)),
+            ("remove --domain example.org", QueueSelector(domain: Domain("example.org"))),
+            ("--older 2h hold", QueueSelector(olderThan: .hours(2))),
+            ("release all --state held", QueueSelector(state: .held)),
+            (
+                "schedule 01234567 --recipient @example.org",
+                QueueSelector(.message(message), recipient: AddressPattern("@example.org"))
+            ),
+            ("remove --id 0123456789abcdef", .envelope(envelope)),
+            ("show queue --id 01234567 --state pending", QueueSelector(.message(message), state: .pending)),
+        ])
+    func `filters say which envelopes are meant`(line: String, selector: QueueSelector) throws {
+        switch try ControlInvocation(parsing: line.split(separator: " ").map(String.init)).command {
+        case .showQueue(let found), .envelopes(_, let found): #expect(found == selector)
+        default: Issue.record("\(line)")
+        }
+    }
+
+    @Test(arguments: [
+        "remove --older 2x", "remove --state lost", "remove --sender a@@b", "show queue --domain -",
+        "remove --id 12", "remove --older -1s",
+    ])
+    func `a filter of no value is refused`(line: String) {
+        #expect(throws: ControlInvocation.Mistake.self) {
+            try ControlInvocation(parsing: line.split(separator: " ").map(String.init))
+        }
+    }
+
+    @Test(arguments: ["show status --domain example.org", "remove 01234567 --id 01234567", "remove", "remove --sender"])
+    func `a command without filters takes none, and nothing is removed without a word of which`(line: String) {
+        #expect(throws: ControlInvocation.Mistake.self) {
+            try ControlInvocation(parsing: line.split(separator: " ").map(String.init))
+        }
+    }
+
     @Test func `options stand anywhere`() throws {
         let invocation = try ControlInvocation(parsing: ["show", "--json", "queue", "--instance", "/srv/a"])
         #expect(invocation.form == .json)
         #expect(invocation.instance == "/srv/a")
-        #expect(invocation.command == .showQueue(nil))
+        #expect(invocation.command == .showQueue(.all))
     }
 
     @Test func `no words of any kind can stop the reading`() {

@@ -28,14 +28,26 @@ extension Samples {
 
     static let controlRequests: [ControlRequest] =
         [
-            .showStatus, .showQueue(.all, after: nil), .showQueue(.message(message), after: envelopeID),
-            .showEnvelope(envelopeID), .showMessage(message), .showStatistics, .pause(.mda), .pause(.mta),
-            .resume(.smtp),
-            .verbose(true), .verbose(false), .stop, .reload,
+            .showStatus, .showStatistics, .pause(.mda), .pause(.mta), .resume(.smtp), .verbose(true), .verbose(false),
+            .stop, .reload,
+        ] + queueRequests.map { .queue($0) }
+
+    static let queueRequests: [QueueRequest] =
+        [
+            .envelope(envelopeID), .content(message, offset: 1 << 40), .audit, .trace("<a@example.org>"), .beginImport,
+            .importContent(7, [1, 2, 3]), .finishImport(7, request: messageRequests[1], [foreign(0), foreign(1)]),
         ]
-        + selectors.flatMap {
-            [.schedule($0), .remove($0), .suspend($0), .unsuspend($0), .hold($0), .release($0)] as [ControlRequest]
+        + selectors.flatMap { selector in
+            [.show(selector, after: nil), .show(selector, after: envelopeID)]
+                + EnvelopeVerb.allCases.map { .change($0, selector, after: envelopeID) }
         }
+
+    private static func foreign(_ index: Int) -> ForeignEnvelope {
+        ForeignEnvelope(
+            envelope: envelopes[index], created: Timestamp(seconds: 1_700_000_000), attempts: UInt32(index),
+            lastTry: index == 0 ? nil : Timestamp(seconds: 1_700_000_400), isSuspended: index == 1,
+            reply: index == 0 ? nil : Reply(451, EnhancedStatus(4, 4, 1), "No route"), owesNotice: index == 1)
+    }
 
     static let controlAnswers: [ControlAnswer] = [
         .record([]),
@@ -43,6 +55,6 @@ extension Samples {
             ControlField(name: "id", value: .text("deadbeef00000007")), ControlField(name: "tries", value: .number(-1)),
             ControlField(name: "tag", value: .absent),
         ]),
-        .bytes([1, 2]), .more, .done(count: 3), .failed("no such envelope"),
+        .bytes([1, 2]), .more, .goesOn(after: envelopeID, count: 5), .done(count: 3), .failed("no such envelope"),
     ]
 }

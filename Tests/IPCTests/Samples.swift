@@ -24,7 +24,13 @@ enum Samples {
     static let plainReply = Reply(451, nil, "Try again")
     static let message = MessageID(0xDEAD_BEEF)
     static let envelopeID = EnvelopeID(message, number: 7)
-    static let selectors: [QueueSelector] = [.all, .message(message), .envelope(envelopeID)]
+    static let selectors: [QueueSelector] = [
+        .all, .message(message), .envelope(envelopeID),
+        QueueSelector(
+            .message(message), sender: .nobody, recipient: AddressPattern("@example.org"),
+            domain: domain("example.org"), olderThan: .hours(4), state: .held),
+        QueueSelector(sender: AddressPattern("joe@example.org")),
+    ]
 
     static let origins = [
         Origin(serverName: domain("mx.example.org"), greeting: "client", hostName: "<unknown>", address: nil),

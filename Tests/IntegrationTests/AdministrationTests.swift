@@ -5,7 +5,7 @@ import Testing
 extension WholeHouse.Unprivileged {
     struct Administration {
         /// One with `count` messages that wait for a next hop.
-        private func start(_ count: Int) throws -> (instance: Instance, sink: Sink) {
+        fileprivate func start(_ count: Int) throws -> (instance: Instance, sink: Sink) {
             let instance = try Instance()
             let sink = try Sink(instance)
             try instance.start(instance.usual(relay: instance.relay(to: sink)))
@@ -14,7 +14,7 @@ extension WholeHouse.Unprivileged {
             return (instance, sink)
         }
 
-        private func identifiers(_ instance: Instance) throws -> [String] {
+        fileprivate func identifiers(_ instance: Instance) throws -> [String] {
             try instance.queueLines().compactMap { $0.split(separator: "|").first.map(String.init) }
         }
 
@@ -40,11 +40,12 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
-        @Test(arguments: [["show", "queue"], ["show", "stats"], ["show", "status"]])
+        @Test(arguments: [["show", "queue"], ["show", "stats"], ["show", "status"], ["audit", ""]])
         func `what is shown is JSON on demand`(words: [String]) throws {
             let (instance, _) = try start(2)
             let result = try Program.run(
-                [Host.program("martletctl"), "--instance", instance.directory, "--json"] + words, as: instance.owner)
+                [Host.program("martletctl"), "--instance", instance.directory, "--json"] + words.filter { !$0.isEmpty },
+                as: instance.owner)
             #expect(result.status == 0)
             let parsed = try Program.run(
                 ["python3", "-c", "import json, sys; print(len(json.load(sys.stdin)))"], input: result.output)

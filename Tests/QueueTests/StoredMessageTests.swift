@@ -28,7 +28,8 @@ struct StoredMessageTests {
             position: SpoolPosition(sequenceNumber: 7), id: MessageID(0x1234_5678),
             envelopeCount: UInt32(recipients.count), envelopes: StoredMessage.envelopes(recipients),
             attributes: StoredMessage.attributes(
-                created: created, sender: .mailbox(try mailbox("\"a b\"@example.org")), origin: origin,
+                created: created, born: 77, fingerprint: MessageFingerprint(of: "<a@b>"),
+                sender: .mailbox(try mailbox("\"a b\"@example.org")), origin: origin,
                 request: MessageRequest(returned: .full, envelopeIdentifier: "QQ314159", body: .eightBitMIME)),
             size: 99, outcomes: [:], isBodyMissing: false)
     }
@@ -44,6 +45,8 @@ struct StoredMessageTests {
         ]
         let message = try StoredMessage(record(recipients))
         #expect(message.created == created)
+        #expect(message.born == 77)
+        #expect(message.fingerprint == MessageFingerprint(of: "a@b"))
         #expect(message.sender.description == "\"a b\"@example.org")
         #expect(message.request.returned == .full)
         #expect(message.origin.address == IPAddress("192.0.2.1"))
@@ -77,7 +80,9 @@ struct StoredMessageTests {
     }
 
     @Test func `the progress of an envelope comes back as it was`() throws {
-        let states: [EnvelopeProgress.State] = [.waiting, .suspended, .held, .awaitingNotice, .owesSuccess]
+        let states: [EnvelopeProgress.State] = [
+            .waiting, .suspended, .held, .awaitingNotice, .owesSuccess, .expired, .removing,
+        ]
         for state in states {
             let progress = EnvelopeProgress(
                 state, attempts: 3, lastTry: created, lastWarning: .hours(4),
@@ -92,5 +97,24 @@ struct StoredMessageTests {
                 #expect(throws: WireError.self) { try EnvelopeProgress(decoding: Array(progress.bytes.prefix(count))) }
             }
         }
+    }
+    @Test func `an envelope that goes another way says so in every record`() throws {
+        var progress = EnvelopeProgress(.waiting, attempts: 1)
+        progress.rerouting = EnvelopeProgress.Rerouting(
+            destination: try mailbox("c@example.net"), dispatch: .relay(action: "new"))
+        let read = try EnvelopeProgress(decoding: progress.bytes)
+        #expect(read.rerouting?.destination.description == "c@example.net")
+        #expect(read.rerouting?.dispatch == .relay(action: "new"))
+        #expect(try EnvelopeProgress(decoding: EnvelopeProgress(.waiting).bytes).rerouting == nil)
+    }
+
+    @Test func `a message of the first layout is placed by its date`() throws {
+        var found = try record([(1, recipient("a@example.org", .relay(action: "out")))])
+        // layout:1 created:8 born:8 fingerprint:9
+        found.attributes = [1] + found.attributes[1..<9] + found.attributes[26...]
+        let message = try StoredMessage(found)
+        #expect(message.born == created.seconds)
+        #expect(message.fingerprint == nil)
+        #expect(message.sender.description == "\"a b\"@example.org")
     }
 }

@@ -45,6 +45,7 @@ private struct NaiveQueue {
         case .all: recipients.keys.sorted()
         case .message(let message): recipients.keys.filter { $0.message == message }.sorted()
         case .envelope(let envelope): recipients[envelope] == nil ? [] : [envelope]
+        case .these(let envelopes): envelopes.filter { recipients[$0] != nil }
         }
     }
 }
@@ -73,7 +74,8 @@ struct ModelTests {
         func selection() -> Selection {
             switch numbers.below(20) {
             case 0: .all
-            case 1..<8: .message(MessageID(UInt32(1 + numbers.below(Int(nextMessage)))))
+            case 1: .these(model.recipients.keys.sorted().filter { _ in numbers.below(2) == 0 })
+            case 2..<8: .message(MessageID(UInt32(1 + numbers.below(Int(nextMessage)))))
             default: model.recipients.keys.sorted().randomElement(using: &numbers).map { .envelope($0) } ?? .all
             }
         }
@@ -199,7 +201,9 @@ struct ModelTests {
             #expect(Set(flying.filter { $0.route == route }.map(\.batch)).count <= most)
         }
         #expect(flying.filter { $0.route.deliveryClass == .local }.count <= limits.local.maxSession)
-        guard count < limit, flying.count < limits.scheduler.maxInflight else { return }
+        let relays = flying.filter { $0.route.deliveryClass == .relay }
+        #expect(relays.count <= limits.scheduler.maxInflight - limits.local.maxSession)
+        guard count < limit, relays.count < limits.scheduler.maxInflight - limits.local.maxSession else { return }
         for deliveryClass in DeliveryClass.allCases where !model.paused.contains(deliveryClass) {
             checkNothingLeft(&queue, model, limits, deliveryClass, flying, now: now)
         }
@@ -217,11 +221,8 @@ struct ModelTests {
         let beside = flying.filter { $0.route.deliveryClass == deliveryClass }
         guard !hasDueSuspect, !beside.contains(where: { model.aloneBatches.contains($0.batch) }) else { return }
         guard deliveryClass == .relay || beside.count < limits.local.maxSession else { return }
-        // What stands behind a full route is brought back by the end of a batch.
-        let most = deliveryClass == .relay ? limits.relay.maxBatchesPerDestination : limits.local.maxSessionPerUser
-        let free = line.values.filter { recipient in
-            Set(beside.filter { $0.route == recipient.route }.map(\.batch)).count < most
-        }
+        // What stands behind a route that has its share is brought back by the end of one of its batches.
+        let free = line.values.filter { recipient in !beside.contains { $0.route == recipient.route } }
         #expect(free.allSatisfy { $0.due > now })
         if let next = free.map(\.due).min() {
             let told = queue.nextDue(now: now)

@@ -9,29 +9,12 @@ public enum PausableService: UInt8, Hashable, Sendable, WireValue {
     case smtp = 3
 }
 
-/// Which envelopes a command means.
-public enum QueueSelector: Hashable, Sendable {
-    case all
-    case message(MessageID)
-    case envelope(EnvelopeID)
-}
-
 /// martletctl - any daemon; one that does not hold the answer says `failed`.
 public enum ControlRequest: Hashable, Sendable {
     case showStatus
-    /// A page of envelopes in the order of their ids, those behind `after`.
-    case showQueue(QueueSelector, after: EnvelopeID?)
-    case showEnvelope(EnvelopeID)
-    /// The content, as `bytes` in pages.
-    case showMessage(MessageID)
     case showStatistics
-    /// Answered by `done` with the number of envelopes, as the next five.
-    case schedule(QueueSelector)
-    case remove(QueueSelector)
-    case suspend(QueueSelector)
-    case unsuspend(QueueSelector)
-    case hold(QueueSelector)
-    case release(QueueSelector)
+    /// What only Queue knows and does.
+    case queue(QueueRequest)
     /// Fails when it is already so.
     case pause(PausableService)
     case resume(PausableService)
@@ -45,8 +28,10 @@ public enum ControlAnswer: Hashable, Sendable {
     /// One row of a `show`.
     case record([ControlField])
     case bytes([UInt8])
-    /// The page is full: ask again behind the last.
+    /// There is more than this: ask again behind what came.
     case more
+    /// So many envelopes were changed, and not all were looked at: ask again behind this one.
+    case goesOn(after: EnvelopeID, count: UInt64)
     case done(count: UInt64)
     /// One sentence.
     case failed(String)
@@ -67,29 +52,6 @@ public enum ControlValue: Hashable, Sendable {
     case text(String)
     case number(Int64)
     case absent
-}
-
-extension QueueSelector: WireValue {
-    public func encode(to output: inout [UInt8]) {
-        switch self {
-        case .all: UInt8(1).encode(to: &output)
-        case .message(let value):
-            UInt8(2).encode(to: &output)
-            value.encode(to: &output)
-        case .envelope(let value):
-            UInt8(3).encode(to: &output)
-            value.encode(to: &output)
-        }
-    }
-
-    public init(from reader: inout WireReader) throws(WireError) {
-        switch try reader.value(UInt8.self) {
-        case 1: self = .all
-        case 2: self = .message(try reader.value())
-        case 3: self = .envelope(try reader.value())
-        default: throw .valueOutOfRange
-        }
-    }
 }
 
 extension ControlField: WireValue {
@@ -129,36 +91,20 @@ extension ControlValue: WireValue {
 extension ControlRequest: EdgeMessage {
     private enum Tag: UInt8 {
         case showStatus = 1
-        case showQueue = 2
-        case showEnvelope = 3
-        case showMessage = 4
         case showStatistics = 5
-        case schedule = 6
-        case remove = 7
-        case suspend = 8
-        case unsuspend = 9
-        case hold = 10
-        case release = 11
         case pause = 12
         case resume = 13
         case verbose = 14
         case stop = 15
         case reload = 16
+        case queue = 17
     }
 
     public var tag: UInt8 {
         switch self {
         case .showStatus: Tag.showStatus.rawValue
-        case .showQueue: Tag.showQueue.rawValue
-        case .showEnvelope: Tag.showEnvelope.rawValue
-        case .showMessage: Tag.showMessage.rawValue
         case .showStatistics: Tag.showStatistics.rawValue
-        case .schedule: Tag.schedule.rawValue
-        case .remove: Tag.remove.rawValue
-        case .suspend: Tag.suspend.rawValue
-        case .unsuspend: Tag.unsuspend.rawValue
-        case .hold: Tag.hold.rawValue
-        case .release: Tag.release.rawValue
+        case .queue: Tag.queue.rawValue
         case .pause: Tag.pause.rawValue
         case .resume: Tag.resume.rawValue
         case .verbose: Tag.verbose.rawValue
@@ -170,25 +116,8 @@ extension ControlRequest: EdgeMessage {
     public func writePayload(to output: inout [UInt8]) {
         switch self {
         case .showStatus: break
-        case .showQueue(let value0, let after):
-            value0.encode(to: &output)
-            after.encode(to: &output)
-        case .showEnvelope(let value):
-            value.encode(to: &output)
-        case .showMessage(let value):
-            value.encode(to: &output)
         case .showStatistics: break
-        case .schedule(let value):
-            value.encode(to: &output)
-        case .remove(let value):
-            value.encode(to: &output)
-        case .suspend(let value):
-            value.encode(to: &output)
-        case .unsuspend(let value):
-            value.encode(to: &output)
-        case .hold(let value):
-            value.encode(to: &output)
-        case .release(let value):
+        case .queue(let value):
             value.encode(to: &output)
         case .pause(let value):
             value.encode(to: &output)
@@ -205,16 +134,8 @@ extension ControlRequest: EdgeMessage {
         guard let kind = Tag(rawValue: tag) else { throw .unknownTag(tag) }
         switch kind {
         case .showStatus: self = .showStatus
-        case .showQueue: self = .showQueue(try reader.value(), after: try reader.value())
-        case .showEnvelope: self = .showEnvelope(try reader.value())
-        case .showMessage: self = .showMessage(try reader.value())
         case .showStatistics: self = .showStatistics
-        case .schedule: self = .schedule(try reader.value())
-        case .remove: self = .remove(try reader.value())
-        case .suspend: self = .suspend(try reader.value())
-        case .unsuspend: self = .unsuspend(try reader.value())
-        case .hold: self = .hold(try reader.value())
-        case .release: self = .release(try reader.value())
+        case .queue: self = .queue(try reader.value())
         case .pause: self = .pause(try reader.value())
         case .resume: self = .resume(try reader.value())
         case .verbose: self = .verbose(try reader.value())
@@ -231,6 +152,7 @@ extension ControlAnswer: EdgeMessage {
         case more = 3
         case done = 4
         case failed = 5
+        case goesOn = 6
     }
 
     public var tag: UInt8 {
@@ -240,6 +162,7 @@ extension ControlAnswer: EdgeMessage {
         case .more: Tag.more.rawValue
         case .done: Tag.done.rawValue
         case .failed: Tag.failed.rawValue
+        case .goesOn: Tag.goesOn.rawValue
         }
     }
 
@@ -254,6 +177,9 @@ extension ControlAnswer: EdgeMessage {
             count.encode(to: &output)
         case .failed(let value):
             value.encode(to: &output)
+        case .goesOn(let after, let count):
+            after.encode(to: &output)
+            count.encode(to: &output)
         }
     }
 
@@ -265,6 +191,7 @@ extension ControlAnswer: EdgeMessage {
         case .more: self = .more
         case .done: self = .done(count: try reader.value())
         case .failed: self = .failed(try reader.value())
+        case .goesOn: self = .goesOn(after: try reader.value(), count: try reader.value())
         }
     }
 }

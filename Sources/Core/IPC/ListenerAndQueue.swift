@@ -18,15 +18,19 @@ public struct CommitRequest: Hashable, Sendable {
     public var envelopes: UInt32
     public var pieces: [MessagePiece]
     public var request: MessageRequest
+    /// Of the Message-ID, so that the message can be found by it.
+    public var fingerprint: MessageFingerprint?
 
     public init(
-        message: MessageID, session: SessionID, envelopes: UInt32, pieces: [MessagePiece], request: MessageRequest
+        message: MessageID, session: SessionID, envelopes: UInt32, pieces: [MessagePiece], request: MessageRequest,
+        fingerprint: MessageFingerprint? = nil
     ) {
         self.message = message
         self.session = session
         self.envelopes = envelopes
         self.pieces = pieces
         self.request = request
+        self.fingerprint = fingerprint
     }
 }
 
@@ -94,12 +98,13 @@ extension CommitRequest: WireValue {
         envelopes.encode(to: &output)
         pieces.encode(to: &output)
         request.encode(to: &output)
+        fingerprint.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
         self.init(
             message: try reader.value(), session: try reader.value(), envelopes: try reader.value(),
-            pieces: try reader.value(), request: try reader.value())
+            pieces: try reader.value(), request: try reader.value(), fingerprint: try reader.value())
     }
 }
 

@@ -38,6 +38,11 @@ extension SessionID: WireValue {
     public init(from reader: inout WireReader) throws(WireError) { self.init(try reader.value(UInt64.self)) }
 }
 
+extension MessageFingerprint: WireValue {
+    public func encode(to output: inout [UInt8]) { value.encode(to: &output) }
+    public init(from reader: inout WireReader) throws(WireError) { self.init(value: try reader.value()) }
+}
+
 extension Timestamp: WireValue {
     public func encode(to output: inout [UInt8]) { seconds.encode(to: &output) }
     public init(from reader: inout WireReader) throws(WireError) { self.init(seconds: try reader.value()) }

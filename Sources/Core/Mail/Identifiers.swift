@@ -43,3 +43,21 @@ public struct SessionID: Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { Hexadecimal.text(value, width: 16) }
 }
+
+/// Stands for a Message-ID in eight bytes: enough to find the message by it, not to tell it again.
+public struct MessageFingerprint: Hashable, Sendable {
+    public let value: UInt64
+
+    public init(value: UInt64) { self.value = value }
+
+    /// Of the text without blanks around it and without its angle brackets.
+    public init(of identifier: String) {
+        var bytes = Array(identifier.utf8)[...]
+        while let last = bytes.last, last.isBlank || last == UInt8(ascii: ">") { bytes = bytes.dropLast() }
+        while let first = bytes.first, first.isBlank || first == UInt8(ascii: "<") { bytes = bytes.dropFirst() }
+        // FNV-1a: the same in every process, as it stands in the spool. Whoever makes two alike only confuses a search.
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        value = hash
+    }
+}

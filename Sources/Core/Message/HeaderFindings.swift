@@ -25,6 +25,8 @@ public struct HeaderFindings: Hashable, Sendable {
     public var receivedCount = 0
     public var hasDate = false
     public var hasMessageID = false
+    /// The unfolded value of the first Message-ID field, unless it is longer than a line may be.
+    public var messageID: String?
     public var hasFrom = false
     /// The Bcc fields with their line ends, in order, neighbours joined.
     public var bccRanges: [Range<Int>] = []

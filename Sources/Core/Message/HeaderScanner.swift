@@ -23,6 +23,8 @@ public struct HeaderScanner: Sendable {
     public static let mostDeliveredTo = 100
     // Twice the longest address.
     public static let longestDeliveredTo = 1024
+    // RFC 5322 section 2.1.1
+    public static let longestMessageID = 998
 
     private enum Place: Sendable {
         case lineStart
@@ -37,6 +39,7 @@ public struct HeaderScanner: Sendable {
         case other
         case bcc
         case deliveredTo
+        case messageID
     }
 
     private let deliveredTo: DeliveredTo
@@ -172,7 +175,10 @@ public struct HeaderScanner: Sendable {
             if known.equalsCaseInsensitively("Date") { findings.hasDate = true }
             if deliveredTo == .collected, known.equalsCaseInsensitively("Delivered-To") { field = .deliveredTo }
         case UInt8(ascii: "m"):
-            if known.equalsCaseInsensitively("Message-ID") { findings.hasMessageID = true }
+            if known.equalsCaseInsensitively("Message-ID") {
+                if !findings.hasMessageID { field = .messageID }
+                findings.hasMessageID = true
+            }
         case UInt8(ascii: "f"):
             if known.equalsCaseInsensitively("From") { findings.hasFrom = true }
         case UInt8(ascii: "b"):
@@ -188,7 +194,7 @@ public struct HeaderScanner: Sendable {
         switch field {
         case .other, .bcc:
             break
-        case .deliveredTo:
+        case .deliveredTo, .messageID:
             // One more than is kept, so that a longer value is known as such.
             let room = Self.longestDeliveredTo + 1 - value.count
             for index in start..<end where index - start < room && segment[index] != .carriageReturn {
@@ -218,6 +224,9 @@ public struct HeaderScanner: Sendable {
             if value.count <= Self.longestDeliveredTo, findings.deliveredTo.count < Self.mostDeliveredTo {
                 findings.deliveredTo.append(String(displaying: value.span.trimmed))
             }
+            value.removeAll(keepingCapacity: true)
+        case .messageID:
+            if value.count <= Self.longestMessageID { findings.messageID = String(displaying: value.span.trimmed) }
             value.removeAll(keepingCapacity: true)
         }
     }

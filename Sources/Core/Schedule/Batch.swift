@@ -46,10 +46,13 @@ public struct QueuedRecipient: Hashable, Sendable {
     public var lastWarning: Interval?
     public var notBefore: Instant?
     public var state: State
+    /// With `awaitingNotice`: its time had passed.
+    public var hasExpired: Bool
 
     public init(
         _ number: UInt32, route: RouteKey, timeToLive: Interval = .days(4), attempts: Int = 0, lastTry: Instant? = nil,
-        lastWarning: Interval? = nil, notBefore: Instant? = nil, state: State = .waiting
+        lastWarning: Interval? = nil, notBefore: Instant? = nil, state: State = .waiting,
+        hasExpired: Bool = false
     ) {
         self.number = number
         self.route = route
@@ -59,6 +62,7 @@ public struct QueuedRecipient: Hashable, Sendable {
         self.lastWarning = lastWarning
         self.notBefore = notBefore
         self.state = state
+        self.hasExpired = hasExpired
     }
 }
 

@@ -3,7 +3,7 @@
 /// How much may be in hand at once; names and defaults are those of `scheduler limit` and `mda limit`.
 public struct Limits: Hashable, Sendable {
     public struct Scheduler: Hashable, Sendable {
-        /// Recipients in the hands of all workers.
+        /// Recipients in the hands of all workers. Of these, relays leave alone what local deliveries may need.
         public var maxInflight = 5000
         /// Recipients handed out in one turn of the reference's scheduler; kept for its configurations.
         public var maxSchedule = 10
@@ -19,6 +19,8 @@ public struct Limits: Hashable, Sendable {
         public var taskHighWater = 50
         public var taskLowWater = 30
         public var taskRelease = 10
+        /// Content in the memory of the workers, in bytes.
+        public var maxBytes = 16 << 20
 
         public init() {}
     }
@@ -30,6 +32,8 @@ public struct Limits: Hashable, Sendable {
         public var maxBatchesPerDestination = 100
         /// Recipients that one success wakes when the host was down: `mta max-deferred`.
         public var maxDeferred = 100
+        /// As that of local deliveries, and apart from it: slow hosts never starve mailboxes.
+        public var maxBytes = 48 << 20
 
         public init() {}
     }
@@ -37,8 +41,19 @@ public struct Limits: Hashable, Sendable {
     public var scheduler = Scheduler()
     public var local = Local()
     public var relay = Relay()
+    /// A larger message lies in a file of its own, and hardly any of it in memory.
+    public var largestInMemory = 256 << 10
 
     public init() {}
+
+    /// What relays leave of `maxInflight` for local deliveries, which are one recipient each.
+    var reserved: Int { min(local.maxSession, scheduler.maxInflight / 2) }
+
+    /// The bytes that a message of `size` takes in the memory of a worker.
+    func cost(ofSize size: UInt64) -> Int { size > UInt64(largestInMemory) ? Self.costOfFile : Int(size) }
+
+    // The fields that were added before the content, and what belongs to a descriptor.
+    private static let costOfFile = 4096
 
     /// Sets the `scheduler limit` called `name`; false when there is none of that name or the value is below 1.
     public mutating func setScheduler(_ name: String, to value: Int) -> Bool {

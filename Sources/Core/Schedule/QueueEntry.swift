@@ -20,6 +20,8 @@ public struct QueueEntry: Hashable, Sendable {
     public let expires: Instant
     public let lastTry: Instant?
     public let lastWarning: Interval?
+    /// It awaits its notice because its time has passed.
+    public let hasExpired: Bool
 }
 
 extension RunQueue {
@@ -60,6 +62,7 @@ extension RunQueue {
             route: routes[Int(recipient.route)].key, state: state, attempts: Int(recipient.attempts),
             expires: Instant(milliseconds: expiry(recipient)),
             lastTry: recipient.lastTry == 0 ? nil : created + .seconds(Int64(recipient.lastTry) - 1),
-            lastWarning: recipient.lastWarning == 0 ? nil : .seconds(Int64(recipient.lastWarning)))
+            lastWarning: recipient.lastWarning == 0 ? nil : .seconds(Int64(recipient.lastWarning)),
+            hasExpired: recipient.state == .awaitingNotice && recipient.flags.contains(.expired))
     }
 }

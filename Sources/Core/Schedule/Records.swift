@@ -22,6 +22,8 @@ struct RecipientFlags: OptionSet {
     static let removeAfter = RecipientFlags(rawValue: 4)
     static let suspendAfter = RecipientFlags(rawValue: 8)
     static let holdAfter = RecipientFlags(rawValue: 16)
+    /// Awaits its notice because its time has passed, not because it was refused.
+    static let expired = RecipientFlags(rawValue: 32)
 
     static let wishes: RecipientFlags = [.removeAfter, .suspendAfter, .holdAfter]
 }
@@ -102,8 +104,10 @@ struct RouteRecord {
     var due = Heap<DueEntry>()
     /// Entries of `due` that count.
     var live = 0
-    /// Batches in flight.
+    /// Batches in flight, their recipients, and what they take of the memory of workers.
     var batches = 0
+    var inFlight = 0
+    var bytes = 0
     var recipients = 0
     /// Waiting recipients flagged `hostDown`.
     var hostDown = 0
@@ -122,6 +126,8 @@ struct BatchRecord {
     var worker: WorkerID
     var members: [UInt32]
     var remaining: Int
+    /// In the memory of the worker, in bytes.
+    var cost = 0
     var isAlone: Bool
 }
 
@@ -132,6 +138,8 @@ struct ClassRecord {
     var suspects = Heap<DueEntry>()
     var liveSuspects = 0
     var batches = 0
+    var inFlight = 0
+    var bytes = 0
     var isPaused = false
     /// A suspect is in flight: nothing may join it.
     var runsAlone = false

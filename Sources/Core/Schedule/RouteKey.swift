@@ -32,10 +32,10 @@ public enum RouteKey: Hashable, Sendable {
     case relay(action: String, domain: String)
     case local(action: String, user: String)
 
-    public init(_ envelope: Envelope) {
-        switch envelope.dispatch {
+    public init(_ dispatch: Dispatch, to destination: Mailbox) {
+        switch dispatch {
         case .relay(let action):
-            self = .relay(action: action, domain: envelope.destination.domain.canonical)
+            self = .relay(action: action, domain: destination.domain.canonical)
         case .local(let action, let user, _, _):
             self = .local(action: action, user: user)
         }

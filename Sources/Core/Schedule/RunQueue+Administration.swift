@@ -7,6 +7,8 @@ public enum Selection: Hashable, Sendable {
     case all
     case message(MessageID)
     case envelope(EnvelopeID)
+    /// Those of them that are here.
+    case these([EnvelopeID])
 }
 
 /// What became of a wish to remove.
@@ -73,6 +75,40 @@ extension RunQueue {
         unpark(selection, from: .held, now: now)
     }
 
+    /// Sends a recipient that is not in flight another way from now on; false when there is none that can be.
+    public mutating func reroute(_ envelope: EnvelopeID, to key: RouteKey, now: Instant) -> Bool {
+        guard let slot = index[envelope.value] else { return false }
+        let old = recipients[slot].route
+        guard routes[Int(old)].key != key else { return false }
+        let isWaiting: Bool
+        switch recipients[slot].state {
+        case .waiting: isWaiting = true
+        case .suspended, .held: isWaiting = false
+        case .inFlight, .awaitingNotice: return false
+        }
+        let due = Instant(milliseconds: recipients[slot].due)
+        if isWaiting {
+            leaveLine(slot)
+            recipients[slot].state = .suspended
+        }
+        let new = route(for: key)
+        recipients[slot].route = new
+        routes[Int(new)].recipients += 1
+        routes[Int(old)].recipients -= 1
+        reclaim(old)
+        if isWaiting { wait(slot, until: due, now: now) }
+        return true
+    }
+
+    /// What the workers have in hand: to be called off when there is little time left.
+    public func inFlight(of worker: WorkerID) -> [EnvelopeID] {
+        var found: [EnvelopeID] = []
+        for (number, batch) in batches.enumerated() where batch.remaining > 0 && batch.worker == worker {
+            for slot in batch.members where isInFlight(slot, in: number) { found.append(identifier(slot)) }
+        }
+        return found
+    }
+
     private mutating func park(_ selection: Selection, as state: RecipientState) -> [EnvelopeID] {
         var parked: [EnvelopeID] = []
         for slot in slots(selection) {
@@ -124,6 +160,8 @@ extension RunQueue {
             return index[envelope.value].map { [$0] } ?? []
         case .message(let message):
             return slots(of: message)
+        case .these(let envelopes):
+            return envelopes.compactMap { index[$0.value] }
         case .all:
             var all: [UInt32] = []
             all.reserveCapacity(count)

@@ -20,6 +20,7 @@ extension RunQueue {
                 }
                 leaveLine(slot)
                 recipients[slot].state = .awaitingNotice
+                recipients[slot].flags = .expired
                 expired.append(identifier(slot))
             }
             if next != .max { armExpiry(entry.slot, at: next) }

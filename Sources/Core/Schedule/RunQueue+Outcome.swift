@@ -69,6 +69,7 @@ extension RunQueue {
         if expiry(recipient) <= now.milliseconds {
             statistics.expired += 1
             recipients[slot].state = .awaitingNotice
+            recipients[slot].flags = .expired
             return .expired
         }
         let created = Instant(milliseconds: messages[recipient.message].created)

@@ -108,11 +108,32 @@ extension RunQueue {
         }
     }
 
-    func classLimit(_ deliveryClass: DeliveryClass) -> Int {
+    /// How many more recipients a class may have in flight.
+    func room(_ deliveryClass: DeliveryClass) -> Int {
+        let all = limits.scheduler.maxInflight
+        let own = classes[deliveryClass.index].inFlight
         switch deliveryClass {
-        case .relay: limits.scheduler.maxInflight
-        case .local: limits.local.maxSession
+        case .relay: return min(all - inFlight, all - limits.reserved - own)
+        case .local: return min(limits.local.maxSession - own, max(all - inFlight, limits.reserved - own))
         }
+    }
+
+    /// How many more bytes of content a class may have in the memory of its workers; the last message may exceed it.
+    func roomInBytes(_ deliveryClass: DeliveryClass) -> Int {
+        switch deliveryClass {
+        case .relay: limits.relay.maxBytes - classes[deliveryClass.index].bytes
+        case .local: limits.local.maxBytes - classes[deliveryClass.index].bytes
+        }
+    }
+
+    /// Whether a route may have more in flight. It never has more than it leaves to the others: so there is room for a
+    /// route that has nothing in flight, however many slow ones there are.
+    func mayGrow(_ number: UInt32) -> Bool {
+        let route = routes[Int(number)]
+        guard route.batches > 0 else { return true }
+        let deliveryClass = route.key.deliveryClass
+        return route.batches < batchLimit(deliveryClass) && route.inFlight < room(deliveryClass)
+            && route.bytes < max(1, roomInBytes(deliveryClass))
     }
 
     /// A local delivery is one process for one recipient; a relay session takes many.

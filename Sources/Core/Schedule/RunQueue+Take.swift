@@ -6,13 +6,13 @@ extension RunQueue {
     /// Chooses due work for at most `limit` recipients, routes and classes in turn, and marks it in flight.
     public mutating func take(now: Instant, limit: Int) -> [Batch] {
         fireTimers(now: now)
-        var room = min(limit, limits.scheduler.maxInflight - inFlight)
+        var room = limit
         var taken: [Batch] = []
         var idle = 0
         while room > 0, idle < classes.count {
             let deliveryClass = turn
             turn = deliveryClass == .relay ? .local : .relay
-            if let batch = takeBatch(deliveryClass, now: now, room: room) {
+            if let batch = takeBatch(deliveryClass, now: now, room: min(room, self.room(deliveryClass))) {
                 room -= batch.envelopes.count
                 taken.append(batch)
                 idle = 0
@@ -26,17 +26,15 @@ extension RunQueue {
     /// When `take` or `expire` has something to do next, if no other event comes before; nil for never.
     public mutating func nextDue(now: Instant) -> Instant? {
         var next = expiryTop()?.at ?? .max
-        if inFlight < limits.scheduler.maxInflight {
-            for deliveryClass in DeliveryClass.allCases where mayTake(deliveryClass) {
-                if let suspect = suspectTop(deliveryClass) {
-                    let start = max(suspect.at, classes[deliveryClass.index].nextAlone)
-                    // Until the class is empty, only the end of a batch can start a suspect.
-                    if start <= now.milliseconds, classes[deliveryClass.index].batches > 0 { continue }
-                    next = min(next, start)
-                }
-                if !classes[deliveryClass.index].ring.isEmpty { return now }
-                if let timer = timerTop(deliveryClass) { next = min(next, timer.at) }
+        for deliveryClass in DeliveryClass.allCases where mayTake(deliveryClass) {
+            if let suspect = suspectTop(deliveryClass) {
+                let start = max(suspect.at, classes[deliveryClass.index].nextAlone)
+                // Until the class is empty, only the end of a batch can start a suspect.
+                if start <= now.milliseconds, classes[deliveryClass.index].batches > 0 { continue }
+                next = min(next, start)
             }
+            if !classes[deliveryClass.index].ring.isEmpty { return now }
+            if let timer = timerTop(deliveryClass) { next = min(next, timer.at) }
         }
         return next == .max ? nil : Instant(milliseconds: max(next, now.milliseconds))
     }
@@ -44,7 +42,7 @@ extension RunQueue {
     private func mayTake(_ deliveryClass: DeliveryClass) -> Bool {
         let index = deliveryClass.index
         return !classes[index].isPaused && !classes[index].runsAlone && !classes[index].workers.isEmpty
-            && classes[index].batches < classLimit(deliveryClass)
+            && room(deliveryClass) > 0 && roomInBytes(deliveryClass) > 0
     }
 
     private mutating func takeBatch(_ deliveryClass: DeliveryClass, now: Instant, room: Int) -> Batch? {
@@ -64,7 +62,8 @@ extension RunQueue {
                 activate(number, now: now)
                 continue
             }
-            guard routes[route].batches < batchLimit(deliveryClass) else { continue }
+            // The end of its own batches brings it back.
+            guard mayGrow(number) else { continue }
             return takeRegular(number, now: now, room: room)
         }
         // The lines may have turned out to hold suspects only.
@@ -120,7 +119,7 @@ extension RunQueue {
         open(
             BatchRecord(
                 message: message, route: number, worker: worker, members: members, remaining: members.count,
-                isAlone: isAlone), now: now)
+                cost: limits.cost(ofSize: messages[message].size), isAlone: isAlone), now: now)
         if !isAlone { activate(number, now: now) }
         let record = messages[message]
         return Batch(
@@ -149,9 +148,14 @@ extension RunQueue {
             batches.append(batch)
         }
         let route = Int(batch.route)
+        let deliveryClass = routes[route].key.deliveryClass.index
         routes[route].batches += 1
+        routes[route].inFlight += batch.members.count
+        routes[route].bytes += batch.cost
         routes[route].worker = batch.worker
-        classes[routes[route].key.deliveryClass.index].batches += 1
+        classes[deliveryClass].batches += 1
+        classes[deliveryClass].inFlight += batch.members.count
+        classes[deliveryClass].bytes += batch.cost
         inFlight += batch.members.count
         let created = Instant(milliseconds: messages[batch.message].created)
         for slot in batch.members {
@@ -168,16 +172,20 @@ extension RunQueue {
     /// Takes a recipient out of its batch, and the batch out of the books after the last one.
     mutating func close(_ slot: UInt32, now: Instant) {
         let number = Int(recipients[slot].batch)
+        let route = Int(batches[number].route)
+        let deliveryClass = routes[route].key.deliveryClass
         inFlight -= 1
+        routes[route].inFlight -= 1
+        classes[deliveryClass.index].inFlight -= 1
         batches[number].remaining -= 1
         guard batches[number].remaining == 0 else { return }
         let batch = batches[number]
         batches[number].members = []
         freeBatches.append(UInt32(number))
-        let route = Int(batch.route)
-        let deliveryClass = routes[route].key.deliveryClass
         routes[route].batches -= 1
+        routes[route].bytes -= batch.cost
         classes[deliveryClass.index].batches -= 1
+        classes[deliveryClass.index].bytes -= batch.cost
         if batch.isAlone {
             let spent = now.milliseconds &- classes[deliveryClass.index].aloneSince
             classes[deliveryClass.index].runsAlone = false

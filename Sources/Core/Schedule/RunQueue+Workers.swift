@@ -67,7 +67,7 @@ extension RunQueue {
     }
 
     /// A slot whose outcome came may be in use again for another recipient.
-    private func isInFlight(_ slot: UInt32, in batch: Int) -> Bool {
+    func isInFlight(_ slot: UInt32, in batch: Int) -> Bool {
         recipients[slot].state == .inFlight && Int(recipients[slot].batch) == batch
     }
 

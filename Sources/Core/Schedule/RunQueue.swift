@@ -85,7 +85,8 @@ public struct RunQueue: Sendable {
                 lastTry: added.lastTry.map { Self.age($0, since: created) &+ 1 } ?? 0,
                 lastWarning: UInt32(clamping: added.lastWarning?.seconds ?? 0),
                 attempts: UInt16(clamping: added.attempts),
-                state: added.state.recorded, flags: []))
+                state: added.state.recorded,
+                flags: added.hasExpired && added.state == .awaitingNotice ? .expired : []))
         _ = index.insert(id.value, slot)
         messages[message].recipients += 1
         routes[Int(route)].recipients += 1

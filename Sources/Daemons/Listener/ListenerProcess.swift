@@ -212,8 +212,7 @@ final class ListenerProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showQueue, .showEnvelope, .showMessage, .schedule, .remove, .suspend, .unsuspend, .hold, .release,
-            .pause, .resume, .stop, .reload:
+        case .queue, .pause, .resume, .stop, .reload:
             return [.failed("not held by the listener")]
         }
     }

@@ -265,9 +265,11 @@ final class SessionDriver {
         }
         scanner.finish()
         guard scanner.findings.fault == nil else { return .refuse(.notCompliant) }
+        let identifier = scanner.findings.messageID ?? newMessageID()
         let request = CommitRequest(
             message: message, session: number, envelopes: envelopes,
-            pieces: messagePieces(message, contentCount: findings.size.value), request: transaction.request)
+            pieces: messagePieces(message, contentCount: findings.size.value, messageID: identifier),
+            request: transaction.request, fingerprint: MessageFingerprint(of: identifier))
         let refusal: Reply?
         do {
             refusal = try await owner.queue.commit(request)
@@ -285,7 +287,8 @@ final class SessionDriver {
         return .accepted(message)
     }
 
-    private func messagePieces(_ message: MessageID, contentCount: Int) -> [MessagePiece] {
+    /// `messageID` is for a message that has none and must have one.
+    private func messagePieces(_ message: MessageID, contentCount: Int, messageID: String) -> [MessagePiece] {
         let now = SystemClock.now()
         let zone = SystemClock.zone(at: now)
         let date = MailDate(now, offset: zone.offset, zone: zone.name)
@@ -295,7 +298,7 @@ final class SessionDriver {
             date: date)
         var head: [UInt8] = []
         trace.write(to: &head)
-        let missing = completesHeader ? MissingFields(date: date, messageID: newMessageID()) : nil
+        let missing = completesHeader ? MissingFields(date: date, messageID: messageID) : nil
         return MessagePieces.list(scanner.findings, contentCount: contentCount, trace: head, missing: missing).map {
             switch $0 {
             case .bytes(let bytes): .bytes(bytes)

@@ -132,7 +132,12 @@ final class LookupProcess: DaemonProcess {
                 ended: { [weak self] in self?.relays[grant] = nil })
         case .queue:
             queue = child.edge(
-                grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.queue = nil })
+                grant, descriptor,
+                handle: { [weak self] message, correlation, _ in
+                    switch message {
+                    case .rematch(let envelope): self?.rematch(envelope, correlation)
+                    }
+                }, ended: { [weak self] in self?.queue = nil })
         case .resolver:
             resolver = child.edge(
                 grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.resolver = nil })
@@ -195,6 +200,21 @@ final class LookupProcess: DaemonProcess {
         }
     }
 
+    /// What the rules of today make of an envelope, by its destination: aliases were followed when it came.
+    private func rematch(_ envelope: Envelope, _ correlation: Correlation) {
+        counters.add("lookup.rematch")
+        Task {
+            let expanded = await expansion.expand(
+                Expansion.Request(
+                    sender: envelope.sender, recipient: envelope.destination, origin: envelope.origin,
+                    isEncrypted: false, report: envelope.report), in: world)
+            switch expanded {
+            case .accepted(let envelopes): queue?.answer(correlation, .rematched(.accepted(envelopes)))
+            case .refused(let reply): queue?.answer(correlation, .rematched(.refused(reply)))
+            }
+        }
+    }
+
     private static func temporaryFailure(_ request: ExpansionRequest) -> LookupToListener {
         .refused(Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure: <\(request.recipient)>"))
     }
@@ -219,8 +239,7 @@ final class LookupProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .showQueue, .showEnvelope, .showMessage, .schedule, .remove, .suspend, .unsuspend, .hold,
-            .release, .pause, .resume, .stop, .reload:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload:
             return [.failed("not held by lookup")]
         }
     }

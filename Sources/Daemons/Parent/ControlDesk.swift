@@ -62,8 +62,7 @@ final class ControlDesk {
                 let refusal = await house.reloadConfiguration()
                 client.answer(correlation, refusal.map(ControlAnswer.failed) ?? .done(count: 0))
             }
-        case .showQueue, .showEnvelope, .showMessage, .showStatistics, .schedule, .remove, .suspend, .unsuspend, .hold,
-            .release, .pause, .resume:
+        case .showStatistics, .queue, .pause, .resume:
             client.answer(correlation, .failed("parent does not hold the answer"))
         }
     }

@@ -10,26 +10,20 @@ import Spool
 
 /// Gives due work to the delivery processes and hears how it ended.
 final class Dispatcher {
-    // Content that is in the hands of the workers or on its way to them.
-    private static let mostBytes: UInt64 = 64 << 20
-    // What is larger has a body file, which is not copied: see Intake.
-    private static let largestInline: UInt64 = 512 * 1024
-
     typealias Line = Peer<DeliveryToQueue, QueueToDelivery>
 
     private unowned let queue: QueueProcess
     private var workers: [WorkerID: Line] = [:]
     // Workers that have said what is under way with them, which they say once.
     private var known: Set<WorkerID> = []
-    private var bytesInFlight: [EnvelopeID: UInt64] = [:]
-    private var totalBytes: UInt64 = 0
     // Whose outcomes are not on the disk yet: only then may a worker forget them.
     private var unrecorded: [EnvelopeID: Set<WorkerID>] = [:]
     private var recorded: [WorkerID: [EnvelopeID]] = [:]
 
     init(_ queue: QueueProcess) { self.queue = queue }
 
-    var mayDispatch: Bool { totalBytes < Self.mostBytes && !isWaitingForWord }
+    /// What may be in the hands of the workers is the schedule's to say; see `Limits`.
+    var mayDispatch: Bool { !isWaitingForWord }
 
     // What an older worker has in hand must not be given to another one before that is known.
     private var isWaitingForWord: Bool {
@@ -56,12 +50,11 @@ final class Dispatcher {
         for id in unrecorded.keys { forget(id, of: worker) }
         recorded[worker] = nil
         let loss = queue.schedule.release(worker: worker, now: queue.now)
-        for id in loss.returned + loss.held + loss.parked + loss.removed { endFlight(id) }
         for id in loss.held {
             queue.log.warning("message \(id.message) is put on hold: envelope \(id) was in hand at three deaths")
-            queue.record(id, EnvelopeProgress(.held, reply: queue.messages[id.message]?.recipients[id.number]?.reply))
+            queue.record(id, progress(of: id, .held))
         }
-        for id in loss.removed { queue.finish(id) }
+        for id in loss.removed { queue.removed(id) }
         queue.plan()
     }
 
@@ -109,16 +102,20 @@ final class Dispatcher {
     }
 
     private func send(_ batch: Batch) {
-        guard let message = queue.messages[batch.message.id] else { return }
-        for id in batch.envelopes { bytesInFlight[id] = 0 }
-        guard !message.isBodyMissing else { return unreadable(batch, "its body is missing") }
-        charge(min(message.size, Self.largestInline), to: batch)
-        let recipients = batch.envelopes.compactMap { message.work($0) }
-        queue.spool.content(of: message.position) { [weak self] result in
+        guard let head = queue.shelf.head(batch.message.id) else { return }
+        guard !head.isBodyMissing else { return unreadable(batch, "its body is missing") }
+        let recipients = batch.envelopes.compactMap { id in
+            queue.shelf.recipient(id).map {
+                RecipientWork(
+                    id: id, sender: head.sender, recipient: $0.recipient, destination: $0.destination,
+                    dispatch: $0.dispatch, report: $0.report, created: head.created)
+            }
+        }
+        queue.spool.content(of: head.position) { [weak self] result in
             guard let self else { return }
             switch result {
             case .success(let pieces):
-                deliver(pieces, message, batch, recipients)
+                deliver(pieces, head, batch, recipients)
             case .failure(let error):
                 unreadable(batch, error.description)
             }
@@ -130,18 +127,8 @@ final class Dispatcher {
         for id in batch.envelopes { ended(id, .deferred(reply), batch.worker) }
     }
 
-    // Its share of the budget, in bytes that are in memory for it.
-    private func charge(_ bytes: UInt64, to batch: Batch) {
-        let share = bytes / UInt64(batch.envelopes.count)
-        for id in batch.envelopes {
-            guard let before = bytesInFlight[id] else { continue }
-            totalBytes = totalBytes - before + share
-            bytesInFlight[id] = share
-        }
-    }
-
     private func deliver(
-        _ pieces: [SpoolPiece], _ message: StoredMessage, _ batch: Batch, _ recipients: [RecipientWork]
+        _ pieces: [SpoolPiece], _ message: Shelf.Head, _ batch: Batch, _ recipients: [RecipientWork]
     ) {
         // A worker that died meanwhile was released, and its work with it.
         guard let line = workers[batch.worker] else { return }
@@ -164,7 +151,6 @@ final class Dispatcher {
             line.send(request(.inline(content)))
             return
         }
-        charge(pieces.reduce(0) { $0 + $1.inMemory }, to: batch)
         do {
             let body = try queue.spool.openBody(message.position)
             let parts: [MessagePiece] = pieces.map { piece in
@@ -181,16 +167,12 @@ final class Dispatcher {
 
     func cancelAll() {
         for (worker, line) in workers {
-            let ids = bytesInFlight.keys.filter { holds(worker, $0) }
+            let ids = queue.schedule.inFlight(of: worker)
             if !ids.isEmpty { line.send(.cancel(ids)) }
         }
     }
 
     // MARK: Outcomes
-
-    private func endFlight(_ id: EnvelopeID) {
-        if let bytes = bytesInFlight.removeValue(forKey: id) { totalBytes -= bytes }
-    }
 
     private func ended(_ id: EnvelopeID, _ outcome: DeliveryOutcome, _ worker: WorkerID) {
         // An envelope that was taken back meanwhile, or that this worker never had, is not decided by it.
@@ -199,39 +181,47 @@ final class Dispatcher {
     }
 
     private func decide(_ id: EnvelopeID, _ outcome: DeliveryOutcome) {
-        endFlight(id)
-        // No copy of the message is held here: changing it would copy all of its recipients.
-        guard let dispatch = queue.messages[id.message]?.recipients[id.number]?.dispatch else { return }
+        guard let dispatch = queue.shelf.recipient(id)?.dispatch else { return }
         let deliveryClass = DeliveryClass(dispatch)
         let wall = SystemClock.now()
-        queue.messages[id.message]?.recipients[id.number]?.reply = outcome.reply
+        switch outcome {
+        case .delivered: break
+        case .deferred(let reply), .failed(let reply): queue.shelf.setReply(id, reply)
+        }
+        queue.history.tried(id, outcome, at: wall)
         switch queue.schedule.outcome(id, outcome, now: queue.now) {
         case .done:
             guard let kind = NoticeKind(outcome, deliveryClass), queue.notices.report(kind, id, outcome.reply) else {
-                queue.finish(id)
+                queue.finish(id, deliveryClass == .local ? .delivered : .relayed)
                 break
             }
             queue.record(id, EnvelopeProgress(.owesSuccess, lastTry: wall, reply: outcome.reply))
         case .removed:
-            queue.finish(id)
-        case .retry(_, let attempts, let warning):
-            queue.record(
-                id,
-                EnvelopeProgress(
-                    .waiting, attempts: attempts, lastTry: wall,
-                    lastWarning: queue.schedule.entry(id)?.lastWarning, reply: outcome.reply))
+            queue.removed(id)
+        case .retry(_, _, let warning):
+            queue.record(id, progress(of: id, .waiting))
             if warning != nil { queue.notices.report(.delayed, id, outcome.reply) }
-        case .parked(let attempts):
-            let state: EnvelopeProgress.State = queue.schedule.entry(id)?.state == .held ? .held : .suspended
-            queue.record(id, EnvelopeProgress(state, attempts: attempts, lastTry: wall, reply: outcome.reply))
+        case .parked:
+            let isHeld = queue.schedule.entry(id)?.state == .held
+            queue.record(id, progress(of: id, isHeld ? .held : .suspended))
         case .failed:
-            queue.notices.fail(id, outcome.reply)
+            queue.notices.fail(id, outcome.reply, .bounced)
         case .expired:
-            queue.notices.fail(id, .expired(after: outcome.reply))
+            queue.notices.fail(id, .expired(after: outcome.reply), .expired)
         case .unknown:
             break
         }
         queue.plan()
+    }
+
+    /// What the schedule and the shelf know of an envelope, to be kept with a state.
+    func progress(of id: EnvelopeID, _ state: EnvelopeProgress.State) -> EnvelopeProgress {
+        let entry = queue.schedule.entry(id)
+        let wall = SystemClock.now()
+        return EnvelopeProgress(
+            state, attempts: entry?.attempts ?? 0,
+            lastTry: entry?.lastTry.map { $0.timestamp(wall: wall, now: queue.now) },
+            lastWarning: entry?.lastWarning, reply: queue.shelf.recipient(id)?.reply)
     }
 
     // MARK: What the workers may forget
@@ -258,14 +248,5 @@ final class Dispatcher {
         let all = recorded
         recorded = [:]
         for (worker, ids) in all { workers[worker]?.send(.recorded(ids)) }
-    }
-}
-
-extension SpoolPiece {
-    fileprivate var inMemory: UInt64 {
-        switch self {
-        case .bytes(let bytes): UInt64(bytes.count)
-        case .body: 0
-        }
     }
 }

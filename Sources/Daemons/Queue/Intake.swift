@@ -22,7 +22,7 @@ final class Intake {
     // Ids that a worker may have: each of its clients may sit in a transaction for minutes.
     private static let mostIssued = 65_536
     // A body beyond this has a file of its own and leaves memory as it comes.
-    private static let largestInMemory = 256 * 1024
+    static let largestInMemory = 256 * 1024
     // Lookup has stored before it answers Listener; what is not here by then was lost with a process.
     private static let patienceMilliseconds: UInt64 = 30_000
     private static let mostRecipients = 100_000
@@ -54,19 +54,21 @@ final class Intake {
 
     private let spool: any Spool
     private let isLive: (MessageID) -> Bool
+    private let age: () -> Int64
     private let accepted: (MessageID, StoredMessage, SessionID) -> Void
     private var lines: [ListenerID: Line] = [:]
     private var issued: [MessageID: ListenerID] = [:]
     private var issuedCounts: [ListenerID: Int] = [:]
     private var transactions: [MessageID: Transaction] = [:]
 
-    /// `isLive` says whether an id is in use; `accepted` takes over a message that is durable.
+    /// `isLive` says whether an id is in use, `age` how old the queue is; `accepted` takes over a message that is durable.
     init(
-        _ spool: any Spool, isLive: @escaping (MessageID) -> Bool,
+        _ spool: any Spool, isLive: @escaping (MessageID) -> Bool, age: @escaping () -> Int64 = { 0 },
         accepted: @escaping (MessageID, StoredMessage, SessionID) -> Void
     ) {
         self.spool = spool
         self.isLive = isLive
+        self.age = age
         self.accepted = accepted
     }
 
@@ -97,14 +99,21 @@ final class Intake {
         var ids: [MessageID] = []
         let wanted = min(Self.stock, Self.mostIssued - issuedCounts[listener, default: 0])
         while ids.count < wanted {
-            let id = MessageID(Randomness.integer())
-            guard id.value != 0, issued[id] == nil, !isLive(id) else { continue }
+            let id = freshID()
             issued[id] = listener
             ids.append(id)
         }
         issuedCounts[listener, default: 0] += ids.count
         // None is an answer too: the worker asks again later.
         lines[listener]?.send(.ids(ids))
+    }
+
+    /// An id that nobody has.
+    func freshID() -> MessageID {
+        while true {
+            let id = MessageID(Randomness.integer())
+            if id.value != 0, issued[id] == nil, !isLive(id) { return id }
+        }
     }
 
     // MARK: From Listener
@@ -253,12 +262,14 @@ final class Intake {
                 ))
         }
         let created = SystemClock.now()
+        let born = age()
         let pieces = spoolPieces(request.pieces, transaction)
         let size = pieces.reduce(UInt64(0)) { $0 + $1.count }
         let message = SpoolMessage(
             id: id, envelopeCount: UInt32(recipients.count), envelopes: StoredMessage.envelopes(recipients),
             attributes: StoredMessage.attributes(
-                created: created, sender: first.sender, origin: first.origin, request: request.request),
+                created: created, born: born, fingerprint: request.fingerprint, sender: first.sender,
+                origin: first.origin, request: request.request),
             pieces: pieces, body: transaction.body)
         transaction.body = nil
         spool.commit(message) { [weak self] result in
@@ -270,8 +281,8 @@ final class Intake {
                 accepted(
                     id,
                     StoredMessage(
-                        position: position, size: size, created: created, sender: first.sender, origin: first.origin,
-                        request: request.request,
+                        position: position, size: size, created: created, born: born, sender: first.sender,
+                        origin: first.origin, request: request.request, fingerprint: request.fingerprint,
                         recipients: Dictionary(uniqueKeysWithValues: recipients)), request.session)
                 line?.answer(correlation, .committed)
             case .failure(let error):
@@ -302,7 +313,7 @@ final class Intake {
         line?.answer(correlation, .refused(reply))
     }
 
-    private static func reply(to error: SpoolError) -> Reply {
+    static func reply(to error: SpoolError) -> Reply {
         switch error {
         case .full: Reply(452, EnhancedStatus(4, 3, 1), "Insufficient system storage")
         case .tooLarge, .locked, .unknown, .damaged, .closed, .system:

@@ -22,19 +22,20 @@ final class NoticeDesk {
     init(_ queue: QueueProcess) { self.queue = queue }
 
     /// An envelope has failed for good: its sender is told, or the reason why not is logged, and then it is done.
-    func fail(_ id: EnvelopeID, _ reply: Reply) {
-        queue.record(id, EnvelopeProgress(.awaitingNotice, lastTry: SystemClock.now(), reply: reply))
+    func fail(_ id: EnvelopeID, _ reply: Reply, _ end: EnvelopeEnd) {
+        let state: EnvelopeProgress.State = end == .expired ? .expired : .awaitingNotice
+        queue.record(id, EnvelopeProgress(state, lastTry: SystemClock.now(), reply: reply))
         report(.failed, id, reply)
     }
 
     /// True when the sender will be told.
     @discardableResult
     func report(_ kind: NoticeKind, _ id: EnvelopeID, _ reply: Reply) -> Bool {
-        guard let message = queue.messages[id.message], let recipient = message.recipients[id.number] else {
+        guard let head = queue.shelf.head(id.message), let recipient = queue.shelf.recipient(id) else {
             return false
         }
         let verdict = queue.ledger.report(
-            kind, of: id, to: message.sender, request: recipient.report, reply: reply, now: queue.now)
+            kind, of: id, to: head.sender, request: recipient.report, reply: reply, now: queue.now)
         queue.plan()
         switch verdict {
         case .gathered:
@@ -49,8 +50,9 @@ final class NoticeDesk {
     }
 
     private func done(_ id: EnvelopeID) {
+        let hasExpired = queue.schedule.entry(id)?.hasExpired == true
         queue.schedule.settle(id)
-        queue.finish(id)
+        queue.finish(id, hasExpired ? .expired : .bounced)
     }
 
     // MARK: Injecting
@@ -65,7 +67,7 @@ final class NoticeDesk {
     }
 
     private func inject(_ notice: Schedule.Notice) async -> Reply {
-        guard let message = queue.messages[notice.message], let recipient = message.sender.mailbox else {
+        guard let message = queue.shelf.head(notice.message), let recipient = message.sender.mailbox else {
             return Reply(554, EnhancedStatus(5, 3, 0), "The message has gone")
         }
         let content = await write(notice, of: message, to: recipient)
@@ -92,12 +94,15 @@ final class NoticeDesk {
 
     private func ended(_ notice: Schedule.Notice, _ reply: Reply) {
         switch queue.ledger.injected(notice.number, reply, now: queue.now) {
-        case .accepted, .unknown:
+        case .accepted:
+            for item in notice.items { queue.history.told(item.envelope, notice.kind, reply, at: SystemClock.now()) }
+            settle(notice)
+        case .unknown:
             settle(notice)
         case .retry:
             break
         case .refused(_, let reply), .abandoned(_, let reply):
-            let sender = queue.messages[notice.message]?.sender ?? .null
+            let sender = queue.shelf.head(notice.message)?.sender ?? .null
             queue.log.warning(
                 "PermFail injecting \(notice.kind) report on message \(notice.message) to <\(sender)> for "
                     + "\(notice.items.count) envelope(s): \(VisibleText("\(reply)"))")
@@ -109,26 +114,29 @@ final class NoticeDesk {
     private func settle(_ notice: Schedule.Notice) {
         switch notice.kind {
         case .failed: for item in notice.items { done(item.envelope) }
-        case .delivered, .relayed: for item in notice.items { queue.finish(item.envelope) }
+        case .delivered: for item in notice.items { queue.finish(item.envelope, .delivered) }
+        case .relayed: for item in notice.items { queue.finish(item.envelope, .relayed) }
         case .delayed: break
         }
     }
 
     // MARK: Writing
 
-    private func write(_ notice: Schedule.Notice, of message: StoredMessage, to recipient: Mailbox) async -> [UInt8] {
+    private func write(_ notice: Schedule.Notice, of message: Shelf.Head, to recipient: Mailbox) async -> [UInt8] {
         let wall = SystemClock.now()
         let isWhole =
             notice.kind == .failed && message.request.returned == .full && message.size <= UInt64(Self.largestReturned)
-        let original = await content(of: message, limit: isWhole ? Self.largestReturned : Self.longestHeader)
+        let original = await content(of: message.position, limit: isWhole ? Self.largestReturned : Self.longestHeader)
         let returned = isWhole ? original : Self.header(of: original)
         let encoding: Message.Notice.Returned.Encoding =
             returned.contains { $0 >= 0x80 } ? .eightBit : .sevenBit
         let recipients = notice.items.compactMap { item -> Message.Notice.Recipient? in
-            guard let stored = message.recipients[item.envelope.number] else { return nil }
+            guard let stored = queue.shelf.recipient(item.envelope) else { return nil }
             return Message.Notice.Recipient(
                 originalRecipient: stored.report.originalRecipient, finalRecipient: stored.recipient,
-                reply: item.reply, lastAttempt: date(wall))
+                reply: item.reply,
+                lastAttempt: date(
+                    queue.schedule.entry(item.envelope)?.lastTry?.timestamp(wall: wall, now: queue.now) ?? wall))
         }
         let written = Message.Notice(
             kind: notice.kind.written, reportingHost: queue.serverName, recipient: recipient, date: date(wall),
@@ -148,22 +156,28 @@ final class NoticeDesk {
         return MailDate(moment, offset: zone.offset, zone: zone.name)
     }
 
-    /// The first `limit` bytes of a message.
-    func content(of message: StoredMessage, limit: Int) async -> [UInt8] {
+    /// At most `limit` bytes of a message, from `offset` on.
+    func content(of position: SpoolPosition, from offset: UInt64 = 0, limit: Int) async -> [UInt8] {
         let result = await withUnsafeContinuation { continuation in
-            queue.spool.content(of: message.position) { continuation.resume(returning: $0) }
+            queue.spool.content(of: position) { continuation.resume(returning: $0) }
         }
         guard case .success(let pieces) = result else { return [] }
         var content: [UInt8] = []
+        var skipped = offset
         for piece in pieces where content.count < limit {
+            guard skipped < piece.count else {
+                skipped -= piece.count
+                continue
+            }
             let room = limit - content.count
             switch piece {
             case .bytes(let bytes):
-                content += bytes.prefix(room)
-            case .body(let offset, let count):
-                guard let body = try? queue.spool.openBody(message.position) else { return content }
-                content += (try? body.read(at: offset, count: min(room, Int(clamping: count)))) ?? []
+                content += bytes[Int(skipped)...].prefix(room)
+            case .body(let start, let count):
+                guard let body = try? queue.spool.openBody(position) else { return content }
+                content += (try? body.read(at: start + skipped, count: min(room, Int(clamping: count - skipped)))) ?? []
             }
+            skipped = 0
         }
         return content
     }

@@ -18,18 +18,26 @@ final class QueueProcess: DaemonProcess {
     let counters = Counters()
     var schedule: RunQueue
     var ledger: NoticeLedger
-    var messages: [MessageID: StoredMessage] = [:]
+    var shelf = Shelf()
+    var history = History()
     var lifetimes: [String: Interval] = [:]
+    /// What an imported envelope may name.
+    private(set) var actions: [String: DeliveryClass] = [:]
     var queueLifetime = Interval.days(4)
 
     private(set) lazy var intake = Intake(
-        spool, isLive: { [unowned self] in messages[$0] != nil },
+        spool, isLive: { [unowned self] in shelf.contains($0) }, age: { [unowned self] in clock.age(at: now) },
         accepted: { [unowned self] in accept($0, $1, session: $2) })
     private(set) lazy var dispatcher = Dispatcher(self)
     private(set) lazy var notices = NoticeDesk(self)
+    private(set) lazy var imports = ImportDesk(self)
     private var desk: ControlDesk?
     private var spoolWatch: Watch?
     private let recovered: RecoveredSpool
+    /// Set aside at the start because they cannot be read: counted, and left where they are.
+    private(set) var unreadable: [MessageID: Int] = [:]
+    let clock: QueueClock
+    private let clockTimer = Timer()
     private let timer = Timer()
     private let drainTimer = Timer()
     private var isPumpPlanned = false
@@ -40,6 +48,9 @@ final class QueueProcess: DaemonProcess {
         log = child.log
         spool = opened.spool
         recovered = opened.recovered
+        clock = QueueClock(
+            after: opened.recovered.notes[Self.clockKey].flatMap(QueueClock.Mark.init(decoding:)),
+            wall: SystemClock.now(), now: Instant(milliseconds: Int64(clamping: Loop.milliseconds)))
         guard let name = Domain(child.assignment.serverName) else {
             child.leave(because: "server name is no domain: \(child.assignment.serverName)")
         }
@@ -58,6 +69,7 @@ final class QueueProcess: DaemonProcess {
         limits.local.maxSession = configuration.localLimits.sessions
         limits.local.maxSessionPerUser = configuration.localLimits.sessionsPerUser
         limits.relay.maxDeferred = configuration.deferredPerDomain
+        limits.largestInMemory = Intake.largestInMemory
         schedule.apply(limits, now: now)
         schedule.warnIntervals = configuration.bounceWarnings
         ledger.timeToLive = configuration.queueLifetime
@@ -65,6 +77,13 @@ final class QueueProcess: DaemonProcess {
         lifetimes = Dictionary(
             configuration.actions.compactMap { action in action.lifetime.map { (action.name, $0) } },
             uniquingKeysWith: { first, _ in first })
+        actions = Dictionary(
+            configuration.actions.map { action in
+                switch action.kind {
+                case .local: (action.name, .local)
+                case .relay: (action.name, .relay)
+                }
+            }, uniquingKeysWith: { first, _ in first })
         return true
     }
 
@@ -85,8 +104,21 @@ final class QueueProcess: DaemonProcess {
             guard case .control = socket, let descriptor = held.take() else { continue }
             desk = ControlDesk(descriptor, role: .queue) { [unowned self] in await answer($0) }
         }
+        keepTime()
         child.ready()
         plan()
+    }
+
+    // MARK: Time
+
+    private static let clockKey = Array("queue-clock".utf8)
+    private static let clockMilliseconds: UInt64 = 60_000
+
+    // So that the next process knows how old the queue is, whatever the wall clock says by then.
+    private func keepTime() {
+        spool.note(
+            Self.clockKey, clock.mark(wall: SystemClock.now(), now: now).bytes, durability: .lazy)
+        clockTimer.start(afterMilliseconds: Self.clockMilliseconds) { [weak self] in self?.keepTime() }
     }
 
     // MARK: Edges
@@ -111,6 +143,9 @@ final class QueueProcess: DaemonProcess {
                     switch message {
                     case .store(let worker, let generation, let id, let number, let envelopes):
                         self?.intake.store(ListenerID(worker: worker, generation: generation), id, number, envelopes)
+                    case .rematched:
+                        // An answer to a question that has timed out is none of this.
+                        break
                     }
                 },
                 ended: { [weak self] in self?.lookups[grant.generation] = nil })
@@ -122,6 +157,8 @@ final class QueueProcess: DaemonProcess {
     }
 
     private var lookups: [UInt32: Peer<LookupToQueue, QueueToLookup>] = [:]
+    /// The one with the configuration in force.
+    var lookup: Peer<LookupToQueue, QueueToLookup>? { lookups.max { $0.key < $1.key }?.value }
 
     // MARK: The life of a message
 
@@ -131,14 +168,16 @@ final class QueueProcess: DaemonProcess {
                 "\(session) smtp envelope evpid=\(EnvelopeID(id, number: number)) from=<\(message.sender)> "
                     + "to=<\(recipient.destination)>")
         }
+        history.accepted(id, message, at: message.created)
         enter(id, message, progress: [:])
         plan()
     }
 
-    private func enter(_ id: MessageID, _ message: StoredMessage, progress: [UInt32: EnvelopeProgress]) {
-        messages[id] = message
+    func enter(_ id: MessageID, _ message: StoredMessage, progress: [UInt32: EnvelopeProgress]) {
+        shelf.insert(id, message)
         let wall = SystemClock.now()
         let now = now
+        let created = clock.instant(ofAge: message.born, now: now)
         var recipients: [QueuedRecipient] = []
         for (number, recipient) in message.recipients where progress[number]?.state != .owesSuccess {
             guard let route = message.route(number) else { continue }
@@ -146,18 +185,19 @@ final class QueueProcess: DaemonProcess {
             queued.timeToLive = lifetimes[recipient.dispatch.action] ?? queueLifetime
             if let past = progress[number] {
                 queued.attempts = Int(past.attempts)
-                queued.lastTry = past.lastTry.map { Instant($0, wall: wall, now: now) }
+                queued.lastTry = past.lastTry.map { max(created, Instant($0, wall: wall, now: now)) }
                 queued.lastWarning = past.lastWarning
                 queued.state = past.state.queued
+                queued.hasExpired = past.state == .expired
+                if past.rerouting != nil { rerouted.insert(EnvelopeID(id, number: number)) }
             }
             recipients.append(queued)
         }
         // What is there for a notice only is not in the schedule, and so not found by its end there.
         if recipients.isEmpty { finished.insert(id) }
         schedule.insert(
-            QueuedMessage(
-                id, position: message.position.sequenceNumber, size: message.size,
-                created: Instant(message.created, wall: wall, now: now)), recipients, now: now)
+            QueuedMessage(id, position: message.position.sequenceNumber, size: message.size, created: created),
+            recipients, now: now)
     }
 
     private func recover() {
@@ -170,6 +210,9 @@ final class QueueProcess: DaemonProcess {
                     let past = try EnvelopeProgress(decoding: outcome.payload)
                     progress[number] = past
                     message.recipients[number]?.reply = past.reply
+                    guard let rerouting = past.rerouting else { continue }
+                    message.recipients[number]?.destination = rerouting.destination
+                    message.recipients[number]?.dispatch = rerouting.dispatch
                 }
                 // An administrator may bring the file back; when nobody does, the sender hears of it at the expiry.
                 message.isBodyMissing = record.isBodyMissing
@@ -178,34 +221,81 @@ final class QueueProcess: DaemonProcess {
                 for (number, past) in progress { owe(EnvelopeID(record.id, number: number), past) }
             } catch {
                 log.critical("spool: message \(record.id) cannot be read (\(error)) and stays where it is")
+                unreadable[record.id] = Int(record.envelopeCount) - record.outcomes.values.count { $0.isFinal }
             }
         }
         if count > 0 { log.info("info: \(count) envelopes found in the spool") }
     }
 
-    // What the sender was to be told before the last stop, he is told now.
+    // What was decided before the last stop is carried out now.
     private func owe(_ id: EnvelopeID, _ past: EnvelopeProgress) {
         switch past.state {
-        case .awaitingNotice:
+        case .awaitingNotice, .expired:
             notices.report(.failed, id, past.reply ?? .expired)
         case .owesSuccess:
-            guard let recipient = messages[id.message]?.recipients[id.number], let reply = past.reply else { return }
-            notices.report(DeliveryClass(recipient.dispatch) == .local ? .delivered : .relayed, id, reply)
+            guard let recipient = shelf.recipient(id) else { return }
+            let isLocal = DeliveryClass(recipient.dispatch) == .local
+            guard let reply = past.reply, notices.report(isLocal ? .delivered : .relayed, id, reply) else {
+                return finish(id, isLocal ? .delivered : .relayed)
+            }
+        case .removing:
+            _ = schedule.remove(.envelope(id), now: now)
+            removed(id)
         case .waiting, .suspended, .held, .done:
             break
         }
     }
 
+    /// A message of another queue is durable here.
+    func imported(_ id: MessageID, _ message: StoredMessage, _ progress: [UInt32: EnvelopeProgress]) {
+        history.accepted(id, message, at: SystemClock.now())
+        enter(id, message, progress: progress)
+        for (number, past) in progress {
+            let envelope = EnvelopeID(id, number: number)
+            record(envelope, past, durability: .lazy)
+            owe(envelope, past)
+        }
+        plan()
+    }
+
+    /// The end of an envelope by an administrator.
+    func removed(_ id: EnvelopeID) {
+        guard let head = shelf.head(id.message), let recipient = shelf.recipient(id) else { return }
+        log.info(
+            "\(Self.endLine("Remove", id, head, recipient)), stat=Removed by administrator")
+        ledger.remove(id)
+        finish(id, .removed)
+    }
+
+    private static func endLine(
+        _ word: String, _ id: EnvelopeID, _ head: Shelf.Head, _ recipient: StoredMessage.Recipient
+    ) -> String {
+        let name = DeliveryClass(recipient.dispatch) == .local ? "delivery" : "relay"
+        let given = recipient.recipient == recipient.destination ? "-" : "\(recipient.recipient)"
+        return "\(name): \(word) for \(id): from=<\(head.sender)>, to=<\(recipient.destination)>, rcpt=<\(given)>, "
+            + "delay=\(SystemClock.now() - head.created)"
+    }
+
     /// Keeps what became of an envelope, within a second where nothing else is said.
     func record(_ id: EnvelopeID, _ progress: EnvelopeProgress, durability: SpoolDurability? = nil) {
-        guard let position = messages[id.message]?.position else { return }
-        let isFinal = progress.state == .done
-        unwritten[id, default: 0] += durability == nil ? 1 : 0
+        var progress = progress
+        if rerouted.contains(id), let recipient = shelf.recipient(id) {
+            progress.rerouting = EnvelopeProgress.Rerouting(
+                destination: recipient.destination, dispatch: recipient.dispatch)
+        }
+        write(id, progress.bytes, isFinal: false, durability)
+    }
+
+    private func write(_ id: EnvelopeID, _ payload: [UInt8], isFinal: Bool, _ durability: SpoolDurability?) {
+        guard let position = shelf.position(id.message) else { return }
+        if durability == nil { unwritten[id, default: 0] += 1 }
         spool.record(
-            SpoolOutcome(
-                message: position, envelope: id.number, payload: isFinal ? [] : progress.bytes,
-                isFinal: isFinal), durability: durability ?? .told { [weak self] in self?.written(id) })
-        if isFinal { messages[id.message]?.recipients[id.number] = nil }
+            SpoolOutcome(message: position, envelope: id.number, payload: payload, isFinal: isFinal),
+            durability: durability
+                ?? .told { [weak self] in
+                    if isFinal { self?.endsUnderWay -= 1 }
+                    self?.written(id)
+                })
     }
 
     /// Whether all that was recorded of an envelope would survive a crash.
@@ -218,8 +308,13 @@ final class QueueProcess: DaemonProcess {
     }
 
     /// The end of an envelope: it is forgotten here, at the end of this turn, and on disk.
-    func finish(_ id: EnvelopeID) {
-        record(id, EnvelopeProgress(.done))
+    func finish(_ id: EnvelopeID, _ end: EnvelopeEnd) {
+        guard shelf.contains(id) else { return }
+        endsUnderWay += 1
+        write(id, [end.rawValue], isFinal: true, nil)
+        history.ended(id, end, at: SystemClock.now())
+        shelf.remove(id)
+        rerouted.remove(id)
         plan()
     }
 
@@ -227,7 +322,7 @@ final class QueueProcess: DaemonProcess {
         for message in schedule.takeFinished() { finished.insert(message.id) }
         // A message stays readable until its last notice is written.
         for id in finished where !ledger.needs(id) {
-            messages[id] = nil
+            shelf.remove(id)
             finished.remove(id)
         }
     }
@@ -235,6 +330,21 @@ final class QueueProcess: DaemonProcess {
     private var finished: Set<MessageID> = []
     // Records of an envelope that are not on the disk yet.
     private var unwritten: [EnvelopeID: Int] = [:]
+    /// Final outcomes that are not on the disk yet, and so not in its tally.
+    private(set) var endsUnderWay = 0
+    /// Whose action was changed since they came: every record of them says so.
+    private var rerouted: Set<EnvelopeID> = []
+
+    /// Has an envelope that is not in flight go another way, for good.
+    func reroute(_ id: EnvelopeID, _ destination: Mailbox, _ dispatch: Dispatch) -> Bool {
+        guard let recipient = shelf.recipient(id), let entry = schedule.entry(id) else { return false }
+        if case .inFlight = entry.state { return false }
+        guard recipient.dispatch != dispatch || recipient.destination != destination else { return false }
+        shelf.setDispatch(id, destination, dispatch)
+        rerouted.insert(id)
+        _ = schedule.reroute(id, to: RouteKey(dispatch, to: destination), now: now)
+        return true
+    }
 
     // MARK: Turns
 
@@ -245,12 +355,15 @@ final class QueueProcess: DaemonProcess {
         Loop.atEndOfTurn { [weak self] in self?.pump() }
     }
 
+    // In one turn of the loop.
+    private static let mostExpired = 1000
+
     private func pump() {
         isPumpPlanned = false
         // What is due now is due again at the next start.
         guard !isDraining else { return timer.stop() }
         let now = now
-        for id in schedule.expire(now: now, limit: 1000) { expire(id) }
+        for id in schedule.expire(now: now, limit: Self.mostExpired) { expire(id) }
         dispatcher.dispatch(now: now)
         notices.inject(now: now)
         dropFinished()
@@ -262,16 +375,11 @@ final class QueueProcess: DaemonProcess {
     }
 
     private func expire(_ id: EnvelopeID) {
-        guard let message = messages[id.message], let recipient = message.recipients[id.number] else { return }
-        let name = schedule.entry(id)?.route.deliveryClass == .local ? "delivery" : "relay"
-        let delay = SystemClock.now() - message.created
-        log.info(
-            "\(name): Expire for \(id): from=<\(message.sender)>, to=<\(recipient.destination)>, "
-                + "rcpt=<\(recipient.recipient == recipient.destination ? "-" : "\(recipient.recipient)")>, "
-                + "delay=\(delay), stat=Envelope expired")
+        guard let head = shelf.head(id.message), let recipient = shelf.recipient(id) else { return }
+        log.info("\(Self.endLine("Expire", id, head, recipient)), stat=Envelope expired")
         counters.add("scheduler.envelope.expired")
         // The last reply says more to the sender than the fact that time has passed.
-        notices.fail(id, recipient.reply.map { Reply.expired(after: $0) } ?? .expired)
+        notices.fail(id, recipient.reply.map { Reply.expired(after: $0) } ?? .expired, .expired)
     }
 
     private func drain(_ seconds: UInt32) {
@@ -284,6 +392,7 @@ final class QueueProcess: DaemonProcess {
     // What is in hand may end within the time; what does not is tried again by the next start.
     private func waitForEnd(until deadline: UInt64) {
         if (schedule.inFlightCount == 0 && intake.openTransactions == 0) || Loop.milliseconds >= deadline {
+            keepTime()
             spool.close()
             Loop.stop()
             return
@@ -297,5 +406,22 @@ extension Reply {
 
     static func expired(after last: Reply) -> Reply {
         Reply(554, EnhancedStatus(5, 4, 7), "Envelope expired, the last try ended in: \(last)")
+    }
+}
+
+extension QueueClock.Mark {
+    var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        age.encode(to: &bytes)
+        wall.encode(to: &bytes)
+        return bytes
+    }
+
+    init?(decoding bytes: [UInt8]) {
+        var reader = WireReader(bytes, 0..<bytes.count)
+        guard let age = try? reader.value(Int64.self), let wall = try? reader.value(Timestamp.self),
+            reader.remaining == 0
+        else { return nil }
+        self.init(age: age, wall: wall)
     }
 }

@@ -18,45 +18,50 @@ struct StoredMessage {
         var reply: Reply?
     }
 
-    let position: SpoolPosition
+    var position: SpoolPosition
     let size: UInt64
     let created: Timestamp
+    /// The age of the queue when the message came.
+    let born: Int64
     let sender: ReversePath
     let origin: Origin
     let request: MessageRequest
+    /// Of its Message-ID.
+    let fingerprint: MessageFingerprint?
     /// Nothing can be delivered of it.
     var isBodyMissing = false
     /// By the envelope's number.
     var recipients: [UInt32: Recipient]
 
-    func work(_ id: EnvelopeID) -> RecipientWork? {
-        guard let recipient = recipients[id.number] else { return nil }
-        return RecipientWork(
-            id: id, sender: sender, recipient: recipient.recipient, destination: recipient.destination,
-            dispatch: recipient.dispatch, report: recipient.report, created: created)
+    func stored(at position: SpoolPosition) -> StoredMessage {
+        var message = self
+        message.position = position
+        return message
     }
 
     func route(_ number: UInt32) -> RouteKey? {
         guard let recipient = recipients[number] else { return nil }
-        return RouteKey(
-            Envelope(
-                sender: sender, recipient: recipient.recipient, destination: recipient.destination,
-                dispatch: recipient.dispatch, report: recipient.report, origin: origin))
+        return RouteKey(recipient.dispatch, to: recipient.destination)
     }
 }
 
 // MARK: - As the spool keeps it
 
 extension StoredMessage {
-    // The first byte of both payloads; another one is not read.
+    // The first byte of both payloads; another one is not read. The older layout of attributes knew no age of the queue
+    // and no fingerprint.
     private static let layout: UInt8 = 1
+    private static let attributeLayout: UInt8 = 2
 
-    /// What all envelopes share: layout:1 created:8 sender request origin.
+    /// What all envelopes share: layout:1 created:8 born:8 fingerprint sender request origin.
     static func attributes(
-        created: Timestamp, sender: ReversePath, origin: Origin, request: MessageRequest
+        created: Timestamp, born: Int64, fingerprint: MessageFingerprint?, sender: ReversePath, origin: Origin,
+        request: MessageRequest
     ) -> [UInt8] {
-        var bytes: [UInt8] = [layout]
+        var bytes: [UInt8] = [attributeLayout]
         created.encode(to: &bytes)
+        born.encode(to: &bytes)
+        fingerprint.encode(to: &bytes)
         sender.encode(to: &bytes)
         request.encode(to: &bytes)
         origin.encode(to: &bytes)
@@ -81,8 +86,18 @@ extension StoredMessage {
     /// The message of a record that was found at the start, without the envelopes that are done.
     init(_ recovered: RecoveredMessage) throws(WireError) {
         var reader = WireReader(recovered.attributes, 0..<recovered.attributes.count)
-        guard try reader.value(UInt8.self) == Self.layout else { throw .valueOutOfRange }
+        let layout: UInt8 = try reader.value()
         created = try reader.value()
+        switch layout {
+        case Self.attributeLayout:
+            born = try reader.value()
+            fingerprint = try reader.value()
+        case Self.layout:
+            // The queue's age began as what the wall clock says.
+            born = created.seconds
+            fingerprint = nil
+        default: throw .valueOutOfRange
+        }
         sender = try reader.value()
         request = try reader.value()
         origin = try reader.value()
@@ -113,14 +128,38 @@ struct EnvelopeProgress {
         case done = 5
         /// Delivered; its sender asked to be told, and was not yet.
         case owesSuccess = 6
+        /// Its time has passed; its sender was not told yet.
+        case expired = 7
+        /// An administrator removed it while it was in hand.
+        case removing = 8
 
         var queued: QueuedRecipient.State {
             switch self {
-            case .waiting, .done, .owesSuccess: .waiting
+            case .waiting, .done, .owesSuccess, .removing: .waiting
             case .suspended: .suspended
             case .held: .held
-            case .awaitingNotice: .awaitingNotice
+            case .awaitingNotice, .expired: .awaitingNotice
             }
+        }
+    }
+
+    /// By which action it goes now, where that is not the one with which it came.
+    struct Rerouting: WireValue {
+        var destination: Mailbox
+        var dispatch: Dispatch
+
+        init(destination: Mailbox, dispatch: Dispatch) {
+            self.destination = destination
+            self.dispatch = dispatch
+        }
+
+        func encode(to output: inout [UInt8]) {
+            destination.encode(to: &output)
+            dispatch.encode(to: &output)
+        }
+
+        init(from reader: inout WireReader) throws(WireError) {
+            self.init(destination: try reader.value(), dispatch: try reader.value())
         }
     }
 
@@ -129,6 +168,7 @@ struct EnvelopeProgress {
     var lastTry: Timestamp?
     var lastWarning: Interval?
     var reply: Reply?
+    var rerouting: Rerouting?
 
     var bytes: [UInt8] {
         var bytes: [UInt8] = []
@@ -137,6 +177,8 @@ struct EnvelopeProgress {
         lastTry.encode(to: &bytes)
         lastWarning.encode(to: &bytes)
         reply.encode(to: &bytes)
+        // Left out where there is none, as it was before there could be one.
+        if rerouting != nil { rerouting.encode(to: &bytes) }
         return bytes
     }
 
@@ -157,6 +199,32 @@ struct EnvelopeProgress {
         lastTry = try reader.value()
         lastWarning = try reader.value()
         reply = try reader.value()
+        rerouting = reader.remaining > 0 ? try reader.value() : nil
         try reader.finish()
+    }
+}
+
+/// How a recipient ended: the one byte of its final outcome, which is counted for ever.
+enum EnvelopeEnd: UInt8, CaseIterable {
+    /// Put into a mailbox of this host.
+    case delivered = 1
+    /// Taken by the next hop.
+    case relayed = 2
+    case bounced = 3
+    case expired = 4
+    /// By an administrator.
+    case removed = 5
+    /// By a rule.
+    case discarded = 6
+
+    var name: String {
+        switch self {
+        case .delivered: "delivered"
+        case .relayed: "relayed"
+        case .bounced: "bounced"
+        case .expired: "expired"
+        case .removed: "removed"
+        case .discarded: "discarded"
+        }
     }
 }

@@ -144,8 +144,7 @@ final class ResolverProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .showQueue, .showEnvelope, .showMessage, .schedule, .remove, .suspend, .unsuspend, .hold,
-            .release, .pause, .resume, .stop, .reload:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload:
             return [.failed("not held by the resolver")]
         }
     }

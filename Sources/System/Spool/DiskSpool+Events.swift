@@ -6,7 +6,9 @@ import Bytes
 extension DiskSpool {
     func take(_ event: SpoolEvent) {
         switch event {
-        case .opened(let segment): order.append(segment)
+        case .opened(let segment):
+            order.append(segment)
+            noteTally()
         case .written(let token, let result): written(waiting.removeValue(forKey: token), result)
         case .delayed(let token, let error): delayed(token, error)
         case .content(let token, let result):
@@ -23,7 +25,10 @@ extension DiskSpool {
         case .commit(let message, let body, let completion):
             completion(committed(message, body, result))
         case .outcome(let outcome, let completion, let settled):
-            if case .success(let record) = result { recorded(outcome, at: record.location) }
+            if case .success(let record) = result {
+                if outcome.isFinal { tally.end(outcome.payload, number: record.number) }
+                recorded(outcome, at: record.location)
+            }
             completion?(result.map { _ in })
             if result.isSettled { settled?() }
         case .note(let key, let isEmpty, let completion, let settled):
@@ -44,6 +49,7 @@ extension DiskSpool {
                 location: record.location, envelopeCount: message.envelopeCount, bodyFile: body)
             count(record.location)
             cache.insert(message.pieces, for: record.number)
+            tally.accept(message.envelopeCount, number: record.number)
             isShort = false
             return .success(SpoolPosition(sequenceNumber: record.number))
         case .failure(let error):
@@ -112,11 +118,19 @@ extension DiskSpool {
     func freeSegments() {
         guard thread != nil else { return }
         while order.count > 1, let oldest = order.first, usage[oldest]?.records ?? 0 == 0 {
+            // What the tally counted there must be known before it is gone; jobs are done in their order.
+            noteTally()
             order.removeFirst()
             usage[oldest] = nil
             if unmovable == oldest { unmovable = nil }
             handover.put(.free(segment: oldest), isLazy: false)
         }
+    }
+
+    private func noteTally() {
+        guard tally != notedTally else { return }
+        notedTally = tally
+        note(SpoolTally.key, tally.bytes, durability: .lazy)
     }
 
     var isWorthCleaning: Bool {

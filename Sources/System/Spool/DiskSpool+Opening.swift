@@ -136,6 +136,7 @@ extension DiskSpool {
         var result = RecoveredSpool()
         result.reports = recovery.reports
         result.notes = recovery.notes.mapValues(\.value)
+        result.notes[SpoolTally.key] = nil
         var needed: Set<UInt64> = []
         for (number, live) in recovery.messages.sorted(by: { $0.key < $1.key }) {
             let message = live.message

@@ -65,6 +65,9 @@ public final class DiskSpool: Spool {
     var liveBytes = 0
     var movesInFlight = 0
     var movedRecords = 0
+    public internal(set) var tally: SpoolTally
+    /// As the last note of it has it.
+    var notedTally: SpoolTally
     /// A segment with a record that cannot be read, and so not be moved.
     var unmovable: UInt64?
     /// The segment, and how much of it was live, when nothing in it could be moved.
@@ -85,6 +88,8 @@ public final class DiskSpool: Spool {
         self.nextBody = nextBody
         cache = ContentCache(limit: options.cacheSize.value)
         order = recovery.segments
+        tally = recovery.tail.tally(voids: recovery.voids)
+        notedTally = SpoolTally()
         for (number, found) in recovery.messages {
             var live = Live(
                 location: found.location, envelopeCount: found.message.envelopeCount, finals: found.finals,

@@ -224,6 +224,8 @@ final class Journal {
         case .success((let type, var bytes)):
             if type == .message {
                 bytes.withUnsafeMutableBytes { $0.storeBytes(of: identity.littleEndian, as: UInt64.self) }
+            } else if type == .outcome, bytes.count >= RecordLayout.outcomeSize {
+                bytes[OutcomeRecord.flagsAt] |= UInt8(OutcomeRecord.movedFlag)
             }
             pending.append(PendingWrite(token: token, content: .copy(type, bytes)))
         }

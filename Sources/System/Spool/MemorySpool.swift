@@ -21,6 +21,7 @@ public final class MemorySpool: Spool {
     private var messages: [UInt64: Live] = [:]
     private var bodies: [UInt64: [UInt8]] = [:]
     private var records = 0
+    public private(set) var tally = SpoolTally()
     private var isClosed = false
     public private(set) var notes: [[UInt8]: [UInt8]] = [:]
 
@@ -61,6 +62,7 @@ public final class MemorySpool: Spool {
         var kept = message
         kept.body = nil
         messages[number] = Live(message: kept, body: body)
+        tally.accept(message.envelopeCount, number: number)
         later { completion(.success(SpoolPosition(sequenceNumber: number))) }
     }
 
@@ -69,8 +71,11 @@ public final class MemorySpool: Spool {
         guard !isClosed, var live = messages[number], !live.finals.contains(outcome.envelope) else {
             return answer(durability, .failure(isClosed ? .closed : .unknown))
         }
-        _ = next()
-        if outcome.isFinal { live.finals.insert(outcome.envelope) }
+        let record = next()
+        if outcome.isFinal {
+            live.finals.insert(outcome.envelope)
+            tally.end(outcome.payload, number: record)
+        }
         if live.finals.count < Int(live.message.envelopeCount) {
             messages[number] = live
         } else {

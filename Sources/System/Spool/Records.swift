@@ -100,17 +100,24 @@ extension MessageRecord {
 
 /// What became of an envelope, as it stands in the journal.
 ///
-///     message:8 envelope:4 final:4 bytes:8 payload
+///     message:8 envelope:4 flags:4 bytes:8 payload
+///
+/// The flags are 1 for a final one and 2 for one that was written again at the tail, and is not counted again.
 struct OutcomeRecord: Sendable {
     var message: UInt64
     var envelope: UInt32
     var isFinal: Bool
+    var isMoved = false
     var payload: [UInt8]
+
+    static let flagsAt = 12
+    static let finalFlag: UInt32 = 1
+    static let movedFlag: UInt32 = 2
 
     func write(to writer: inout RecordWriter) {
         writer.integer(message)
         writer.integer(envelope)
-        writer.integer(UInt32(isFinal ? 1 : 0))
+        writer.integer((isFinal ? Self.finalFlag : 0) | (isMoved ? Self.movedFlag : 0))
         writer.integer(UInt64(payload.count))
         writer.bytes(payload)
     }
@@ -121,9 +128,10 @@ extension OutcomeRecord {
         guard bytes.count >= RecordLayout.outcomeSize,
             bytes.integer(UInt64.self, at: 16) == UInt64(bytes.count - RecordLayout.outcomeSize)
         else { return nil }
+        let flags: UInt32 = bytes.integer(at: Self.flagsAt)
         self.init(
-            message: bytes.integer(at: 0), envelope: bytes.integer(at: 8),
-            isFinal: bytes.integer(UInt32.self, at: 12) != 0, payload: Array(bytes[RecordLayout.outcomeSize...]))
+            message: bytes.integer(at: 0), envelope: bytes.integer(at: 8), isFinal: flags & Self.finalFlag != 0,
+            isMoved: flags & Self.movedFlag != 0, payload: Array(bytes[RecordLayout.outcomeSize...]))
     }
 }
 

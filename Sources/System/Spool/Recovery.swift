@@ -120,6 +120,7 @@ struct Recovery {
     var highestNumber: UInt64 = 0
     var highestDurable: UInt64 = 0
     var voids: [ClosedRange<UInt64>] = []
+    var tail = TallyTail()
     private var holes: [Hole] = []
     /// Outcomes of messages that have not been met: one that was moved stands behind its older outcomes.
     private var early: [UInt64: [UInt32: Outcome]] = [:]
@@ -213,12 +214,15 @@ struct Recovery {
         case .message:
             guard let message = MessageRecord(payload, .withoutPieces), let size = MessageRecord.size(payload)
             else { return false }
+            if message.movedFrom == 0 { tail.accepted(message.envelopeCount, number: header.number) }
             take(message, size, number: header.number, location)
         case .outcome:
             guard let outcome = OutcomeRecord(payload) else { return false }
+            if outcome.isFinal, !outcome.isMoved { tail.ended(outcome.payload, number: header.number) }
             take(outcome, location)
         case .note:
             guard let note = NoteRecord(payload) else { return false }
+            if note.key == SpoolTally.key { tail.noted(note.value) }
             notes[note.key] = note.value.isEmpty ? nil : (note.value, location)
         case .void:
             guard let ranges = VoidRecord.ranges(payload) else { return false }

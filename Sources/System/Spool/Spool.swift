@@ -32,6 +32,8 @@ public protocol Spool: AnyObject {
     /// Bytes that the file system would still take.
     var freeSpace: ByteCount { get }
     var statistics: SpoolStatistics { get }
+    /// What was ever accepted, and how it ended.
+    var tally: SpoolTally { get }
     /// Writes what still waits, runs the completions and gives the lock back. Nothing may be called afterwards.
     func close()
 }
@@ -89,6 +91,7 @@ public struct SpoolMessage {
 public struct SpoolOutcome: Hashable, Sendable {
     public var message: SpoolPosition
     public var envelope: UInt32
+    /// The first byte of that of a final one is its kind in the tally.
     public var payload: [UInt8]
     /// The envelope is done: delivered, failed or removed.
     public var isFinal: Bool

@@ -6,7 +6,7 @@ import Mail
 /// What an administrator can ask for.
 nonisolated enum ControlCommand: Hashable, Sendable {
     case showStatus
-    case showQueue(MessageID?)
+    case showQueue(QueueSelector)
     case showEnvelope(EnvelopeID)
     case showMessage(MessageID)
     case showStatistics
@@ -17,6 +17,55 @@ nonisolated enum ControlCommand: Hashable, Sendable {
     case log(LogDetail)
     case stop
     case reload
+    /// The account of every recipient that was ever accepted.
+    case audit
+    /// The life of the messages of this id, Message-ID or ENVID.
+    case traceMessage(String)
+    case monitor
+    /// How much those who do this log.
+    case trace(TraceSubject, LogDetail)
+    /// Brings in the queue directory of another server.
+    case discover(String)
+
+    /// The same for those envelopes alone that `filter` means; nil when it is no command about envelopes.
+    func narrowed(by filter: QueueSelector) -> ControlCommand? {
+        switch self {
+        case .showQueue(let selector):
+            selector.narrowed(by: filter).map { .showQueue($0) }
+        case .envelopes(let action, let selector):
+            selector.narrowed(by: filter).map { .envelopes(action, $0) }
+        case .showStatus, .showEnvelope, .showMessage, .showStatistics, .pause, .resume, .log, .stop, .reload, .audit,
+            .traceMessage, .monitor, .trace, .discover:
+            filter == .all ? self : nil
+        }
+    }
+}
+
+nonisolated extension QueueSelector {
+    /// nil when both name an id.
+    fileprivate func narrowed(by filter: QueueSelector) -> QueueSelector? {
+        guard scope == .all || filter.scope == .all else { return nil }
+        var narrowed = filter
+        if scope != .all { narrowed.scope = scope }
+        return narrowed
+    }
+}
+
+/// What can be traced; the words are those of the reference.
+nonisolated enum TraceSubject: String, Hashable, Sendable, CaseIterable {
+    case imsg, io, smtp, filters, mta, mda, bounce, scheduler, expand, lookup, stat, rules, mproc, all
+
+    /// Who does that; nil for all daemons.
+    var daemons: [Role]? {
+        switch self {
+        case .smtp, .filters: [.listener]
+        case .mta: [.relay]
+        case .mda: [.local]
+        case .bounce, .scheduler: [.queue]
+        case .expand, .lookup, .rules: [.lookup]
+        case .imsg, .io, .stat, .mproc, .all: nil
+        }
+    }
 }
 
 nonisolated enum LogDetail: Hashable, Sendable {
@@ -31,6 +80,7 @@ nonisolated enum EnvelopeAction: Hashable, Sendable {
     case resume
     case hold
     case release
+    case rematch
 
     /// What has been done, for the sentence about the number.
     var participle: String {
@@ -41,17 +91,19 @@ nonisolated enum EnvelopeAction: Hashable, Sendable {
         case .resume: "resumed"
         case .hold: "held"
         case .release: "released"
+        case .rematch: "changed"
         }
     }
 
-    func request(_ selector: QueueSelector) -> ControlRequest {
+    var verb: EnvelopeVerb {
         switch self {
-        case .schedule: .schedule(selector)
-        case .remove: .remove(selector)
-        case .pause: .suspend(selector)
-        case .resume: .unsuspend(selector)
-        case .hold: .hold(selector)
-        case .release: .release(selector)
+        case .schedule: .schedule
+        case .remove: .remove
+        case .pause: .suspend
+        case .resume: .unsuspend
+        case .hold: .hold
+        case .release: .release
+        case .rematch: .rematch
         }
     }
 }
@@ -64,11 +116,14 @@ nonisolated struct CommandForm: Sendable {
         case envelope = "EVPID"
         case messageOrEnvelope = "MSGID|EVPID"
         case selector = "EVPID|MSGID|all"
+        case identifier = "EVPID|MSGID|MESSAGE-ID|ENVID"
+        case directory = "DIRECTORY"
+        case subject = "SUBSYSTEM"
     }
 
     let words: [String]
     let argument: Argument
-    private let make: @Sendable (QueueSelector) -> ControlCommand?
+    private let make: @Sendable (QueueSelector, String) -> ControlCommand?
 
     var length: Int { words.count + (argument == .none ? 0 : 1) }
     var usage: String { (words + (argument == .none ? [] : [argument.rawValue])).joined(separator: " ") }
@@ -78,19 +133,29 @@ nonisolated struct CommandForm: Sendable {
     ) {
         self.words = words.split(separator: " ").map(String.init)
         self.argument = argument
-        self.make = make
+        self.make = { selector, _ in make(selector) }
+    }
+
+    private init(
+        _ words: String, text argument: Argument, make: @escaping @Sendable (String) -> ControlCommand?
+    ) {
+        self.words = words.split(separator: " ").map(String.init)
+        self.argument = argument
+        self.make = { _, text in make(text) }
     }
 
     /// The command with `argument`; nil when that is none of the kind wanted.
     func command(_ word: String?) -> ControlCommand? {
         let message = word.flatMap { MessageID($0) }.map(QueueSelector.message)
         let envelope = word.flatMap { EnvelopeID($0) }.map(QueueSelector.envelope)
+        let made: (QueueSelector) -> ControlCommand? = { make($0, word ?? "") }
         switch argument {
-        case .none: return word == nil ? make(.all) : nil
-        case .message: return message.flatMap(make)
-        case .envelope: return envelope.flatMap(make)
-        case .messageOrEnvelope: return (message ?? envelope).flatMap(make)
-        case .selector: return word == "all" ? make(.all) : (message ?? envelope).flatMap(make)
+        case .none: return word == nil ? made(.all) : nil
+        case .message: return message.flatMap(made)
+        case .envelope: return envelope.flatMap(made)
+        case .messageOrEnvelope: return (message ?? envelope).flatMap(made)
+        case .selector: return word == "all" ? made(.all) : (message ?? envelope).flatMap(made)
+        case .identifier, .directory, .subject: return word?.isEmpty == false ? made(.all) : nil
         }
     }
 
@@ -100,17 +165,14 @@ nonisolated struct CommandForm: Sendable {
 
     static let all: [CommandForm] = [
         CommandForm("show status") { _ in .showStatus },
-        CommandForm("show queue") { _ in .showQueue(nil) },
-        CommandForm("show queue", .message) { selector in
-            guard case .message(let id) = selector else { return nil }
-            return .showQueue(id)
-        },
+        CommandForm("show queue") { _ in .showQueue(.all) },
+        CommandForm("show queue", .message) { .showQueue($0) },
         CommandForm("show envelope", .envelope) { selector in
-            guard case .envelope(let id) = selector else { return nil }
+            guard case .envelope(let id) = selector.scope else { return nil }
             return .showEnvelope(id)
         },
         CommandForm("show message", .messageOrEnvelope) { selector in
-            switch selector {
+            switch selector.scope {
             case .all: nil
             case .message(let id): .showMessage(id)
             case .envelope(let id): .showMessage(id.message)
@@ -129,6 +191,13 @@ nonisolated struct CommandForm: Sendable {
         CommandForm("resume smtp") { _ in .resume(.smtp) },
         envelopes("hold", .hold),
         envelopes("release", .release),
+        envelopes("rematch", .rematch),
+        CommandForm("audit") { _ in .audit },
+        CommandForm("trace-message", text: .identifier) { .traceMessage($0) },
+        CommandForm("monitor") { _ in .monitor },
+        CommandForm("trace", text: .subject) { TraceSubject(rawValue: $0).map { .trace($0, .verbose) } },
+        CommandForm("untrace", text: .subject) { TraceSubject(rawValue: $0).map { .trace($0, .brief) } },
+        CommandForm("discover", text: .directory) { .discover($0) },
         CommandForm("log brief") { _ in .log(.brief) },
         CommandForm("log verbose") { _ in .log(.verbose) },
         CommandForm("stop") { _ in .stop },

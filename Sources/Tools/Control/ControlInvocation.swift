@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: ISC
 
+import IPC
+import Mail
+
 /// The arguments of martletctl.
 nonisolated struct ControlInvocation: Hashable, Sendable {
-    static let usage = "usage: martletctl [--instance directory] [--json] command [argument ...]\n"
+    static let usage = """
+        usage: martletctl [--instance directory] [--json] command [argument ...]
+                          [--sender address] [--recipient address] [--domain name] [--older age] [--state state]
+                          [--id EVPID|MSGID]
+
+        """
 
     enum Form: Hashable, Sendable {
         case text
@@ -33,6 +41,7 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
     /// Reads arguments without the program's name. Options may stand anywhere.
     init(parsing arguments: [String]) throws(Mistake) {
         var words: [String] = []
+        var filter = QueueSelector.all
         var rest = arguments[...]
         while let word = rest.popFirst() {
             switch word {
@@ -42,11 +51,27 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
                 guard let directory = rest.popFirst(), !directory.isEmpty else { throw .usage }
                 instance = directory
             default:
+                if word.hasPrefix("--"), let option = FilterOption(rawValue: String(word.dropFirst(2))) {
+                    guard let value = rest.popFirst() else { throw .usage }
+                    guard option.set(value, in: &filter) else { throw .argument(value) }
+                    continue
+                }
                 guard !word.hasPrefix("-") else { throw .usage }
                 words.append(word)
             }
         }
-        command = try Self.command(words)
+        guard let narrowed = try Self.command(words, filter).narrowed(by: filter) else { throw .usage }
+        command = narrowed
+    }
+
+    // With a filter, no other word has to say which envelopes are meant.
+    private static func command(_ words: [String], _ filter: QueueSelector) throws(Mistake) -> ControlCommand {
+        do {
+            return try command(words)
+        } catch {
+            guard filter != .all, case .possibilities = error else { throw error }
+            return try command(words + ["all"])
+        }
     }
 
     /// The command that `words` mean, each of which may be cut short as long as no other begins the same.
@@ -75,5 +100,49 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
             throw .argument(words.last ?? "")
         }
         return command
+    }
+}
+
+/// Options that say which envelopes are meant.
+nonisolated enum FilterOption: String, CaseIterable {
+    case sender, recipient, domain, older, state, id
+
+    /// False when `value` is none that the option takes.
+    func set(_ value: String, in selector: inout QueueSelector) -> Bool {
+        switch self {
+        case .sender:
+            selector.sender = AddressPattern(value)
+            return selector.sender != nil
+        case .recipient:
+            selector.recipient = AddressPattern(value)
+            return selector.recipient != nil
+        case .domain:
+            selector.domain = Domain(value)
+            return selector.domain != nil
+        case .older:
+            selector.olderThan = Self.age(value)
+            return selector.olderThan != nil
+        case .state:
+            selector.state = QueueSelector.State.allCases.first { $0.name == value }
+            return selector.state != nil
+        case .id:
+            if let id = EnvelopeID(value) {
+                selector.scope = .envelope(id)
+            } else if let id = MessageID(value) {
+                selector.scope = .message(id)
+            } else {
+                return false
+            }
+            return true
+        }
+    }
+
+    // As the configuration writes it: digits and one of s m h d.
+    private static func age(_ text: String) -> Interval? {
+        let factors: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
+        guard let unit = text.last, let factor = factors[unit], let count = Int32(text.dropLast()), count >= 0 else {
+            return nil
+        }
+        return .seconds(Int64(count) * factor)
     }
 }

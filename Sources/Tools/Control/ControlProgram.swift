@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
 import Host
 import IPC
 import Mail
@@ -26,12 +27,11 @@ final class ControlProgram {
     private static let mostListeners = 64
     // Of a daemon that is being replaced no counters are waited for.
     private static let statisticsPatience: UInt64 = 2_000
-    private static let mostShownBytes = 128 << 20
 
-    private let places: Places
-    private let form: ControlInvocation.Form
-    private let write: ([UInt8]) -> Void
-    private let complain: (String) -> Void
+    let places: Places
+    let form: ControlInvocation.Form
+    let write: ([UInt8]) -> Void
+    let complain: (String) -> Void
 
     init(
         _ places: Places, _ form: ControlInvocation.Form, write: @escaping ([UInt8]) -> Void,
@@ -46,13 +46,12 @@ final class ControlProgram {
     func run(_ command: ControlCommand) async throws(Failure) {
         switch command {
         case .showStatus: try await showStatus()
-        case .showQueue(let message): try await showQueue(message)
+        case .showQueue(let selector): try await showQueue(selector)
         case .showEnvelope(let id): try await showEnvelope(id)
         case .showMessage(let id): try await showMessage(id)
         case .showStatistics: try await showStatistics()
         case .envelopes(let action, let selector):
-            let count = try await ask("queue", action.request(selector))
-            say(Rows.sentence(count, action))
+            try await change(action, selector)
         case .pause(.smtp): try await tellListeners(.pause(.smtp))
         case .resume(.smtp): try await tellListeners(.resume(.smtp))
         case .pause(let service): try await tell("queue", .pause(service))
@@ -60,6 +59,11 @@ final class ControlProgram {
         case .log(let detail): try await tell("parent", .verbose(detail == .verbose))
         case .stop: try await tell("parent", .stop)
         case .reload: try await tell("parent", .reload)
+        case .audit: try await audit()
+        case .traceMessage(let text): try await traceMessage(text)
+        case .monitor: try await monitor()
+        case .trace(let subject, let detail): try await trace(subject, detail)
+        case .discover(let directory): try await LegacyImport(self, directory).run()
         }
     }
 
@@ -88,7 +92,7 @@ final class ControlProgram {
     }
 
     /// The names of the sockets of all listeners.
-    private func listeners() throws(Failure) -> [String] {
+    func listeners() throws(Failure) -> [String] {
         var names: [String] = []
         for number in 0..<Self.mostListeners {
             let name = number == 0 ? Role.listener.name : "\(Role.listener.name).\(number)"
@@ -143,19 +147,15 @@ final class ControlProgram {
         }
     }
 
-    private func showQueue(_ message: MessageID?) async throws(Failure) {
+    private func showQueue(_ selector: QueueSelector) async throws(Failure) {
         let link = try open("queue")
-        let selector = message.map(QueueSelector.message) ?? .all
         var last: EnvelopeID?
         var isFirst = true
         if form == .json { say("[") }
         while true {
-            var page: [[ControlField]] = []
-            let ending = try await ask(link, .showQueue(selector, after: last)) { part in
-                if case .record(let fields) = part { page.append(fields) }
-            }
             var output: [UInt8] = []
-            for fields in page {
+            let ending = try await ask(link, .queue(.show(selector, after: last))) { [form] part in
+                guard case .record(let fields) = part else { return }
                 switch form {
                 case .text: output += Rows.queueLine(fields).utf8
                 case .json:
@@ -164,22 +164,40 @@ final class ControlProgram {
                 isFirst = false
             }
             write(output)
-            guard ending == .more, let next = page.last.flatMap(Self.envelope), last.map({ $0 < next }) ?? true else {
-                break
-            }
-            last = next
+            guard case .goesOn(let after, _) = ending, last.map({ $0 < after }) ?? true else { break }
+            last = after
         }
         if form == .json { say(isFirst ? "]\n" : "\n]\n") }
     }
 
-    private static func envelope(_ fields: [ControlField]) -> EnvelopeID? {
-        guard case .text(let text) = fields.first(where: { $0.name == "evpid" })?.value else { return nil }
-        return EnvelopeID(text)
+    /// Does it slice by slice: a large queue is not kept waiting by it, and what comes in meanwhile may be among it.
+    private func change(_ action: EnvelopeAction, _ selector: QueueSelector) async throws(Failure) {
+        let link = try open("queue")
+        var last: EnvelopeID?
+        var total: UInt64 = 0
+        while true {
+            let ending = try await ask(link, .queue(.change(action.verb, selector, after: last))) { _ in }
+            switch ending {
+            case .goesOn(let after, let count) where last.map({ $0 < after }) ?? true:
+                total += count
+                last = after
+                continue
+            case .goesOn(_, let count), .done(let count): total += count
+            case .more, .failed: break
+            }
+            break
+        }
+        switch form {
+        case .text: say(Rows.sentence(total, action))
+        case .json:
+            let field = ControlField(name: action.participle, value: .number(Int64(clamping: total)))
+            say(JSONText.object([field]) + "\n")
+        }
     }
 
     private func showEnvelope(_ id: EnvelopeID) async throws(Failure) {
         var records: [[ControlField]] = []
-        _ = try await ask("queue", .showEnvelope(id)) { part in
+        _ = try await ask("queue", .queue(.envelope(id))) { part in
             if case .record(let fields) = part { records.append(fields) }
         }
         switch form {
@@ -189,19 +207,42 @@ final class ControlProgram {
     }
 
     private func showMessage(_ id: MessageID) async throws(Failure) {
-        var content: [UInt8] = []
-        _ = try await ask("queue", .showMessage(id)) { part in
-            guard case .bytes(let bytes) = part, content.count < Self.mostShownBytes else { return }
-            content += bytes
+        let link = try open("queue")
+        var offset: UInt64 = 0
+        // A line end may be cut in two by the end of a page.
+        var held: [UInt8] = []
+        if form == .json { say("{\"message\": \"") }
+        while true {
+            var page: [UInt8] = held
+            held = []
+            let before = offset
+            let ending = try await ask(link, .queue(.content(id, offset: offset))) { part in
+                guard case .bytes(let bytes) = part else { return }
+                page += bytes
+                offset += UInt64(bytes.count)
+            }
+            let isLast = ending != .more || offset == before
+            if !isLast, page.last == .carriageReturn { held = [page.removeLast()] }
+            let lines = Rows.localLines(page)
+            switch form {
+            case .text: write(lines)
+            case .json: write(JSONText.escaped(bytes: lines))
+            }
+            if isLast { break }
         }
-        let lines = Rows.localLines(content)
-        switch form {
-        case .text: write(lines)
-        case .json: write(Array("{\"message\": ".utf8) + JSONText.string(bytes: lines) + Array("}\n".utf8))
-        }
+        if form == .json { say("\"}\n") }
     }
 
     private func showStatistics() async throws(Failure) {
+        let merged = try await statistics()
+        switch form {
+        case .text: say(Rows.statisticsLines(merged))
+        case .json: say(JSONText.object(merged) + "\n")
+        }
+    }
+
+    /// The counters of all daemons.
+    func statistics() async throws(Failure) -> [ControlField] {
         var uptime: Int64?
         let parent = try open(Role.parent.name)
         _ = try await ask(parent, .showStatus) { part in
@@ -228,16 +269,12 @@ final class ControlProgram {
                 complain("no statistics from \(name)")
             }
         }
-        let merged = Rows.merged(counters, uptime: uptime)
-        switch form {
-        case .text: say(Rows.statisticsLines(merged))
-        case .json: say(JSONText.object(merged) + "\n")
-        }
+        return Rows.merged(counters, uptime: uptime)
     }
 
     // MARK: Asking
 
-    private func open(_ daemon: String) throws(Failure) -> DaemonLink {
+    func open(_ daemon: String) throws(Failure) -> DaemonLink {
         do {
             return try DaemonLink(daemon, in: places)
         } catch {
@@ -245,18 +282,18 @@ final class ControlProgram {
         }
     }
 
-    private func ask(
+    func ask(
         _ daemon: String, _ request: ControlRequest, part: @escaping (ControlAnswer) -> Void = { _ in }
     ) async throws(Failure) -> UInt64 {
         let link = try open(daemon)
         defer { link.close() }
         switch try await ask(link, request, part: part) {
         case .done(let count): return count
-        case .more, .failed: return 0
+        case .more, .goesOn, .failed: return 0
         }
     }
 
-    private func ask(
+    func ask(
         _ link: DaemonLink, _ request: ControlRequest, part: @escaping (ControlAnswer) -> Void
     ) async throws(Failure) -> DaemonLink.Ending {
         let ending: DaemonLink.Ending
@@ -280,9 +317,9 @@ final class ControlProgram {
 
     // MARK: Writing
 
-    private func say(_ text: String) { write(Array(text.utf8)) }
+    func say(_ text: String) { write(Array(text.utf8)) }
 
-    private func array(_ objects: [[ControlField]]) {
+    func array(_ objects: [[ControlField]]) {
         say(objects.isEmpty ? "[]\n" : "[\n  " + objects.map(JSONText.object).joined(separator: ",\n  ") + "\n]\n")
     }
 }

@@ -2,6 +2,7 @@
 
 import Channel
 import IPC
+import Mail
 import Posix
 
 /// Why a daemon gave no answer.
@@ -32,6 +33,8 @@ final class DaemonLink {
         case done(count: UInt64)
         /// There is another page.
         case more
+        /// Not all was looked at: ask again behind this envelope.
+        case goesOn(after: EnvelopeID, count: UInt64)
         case failed(String)
     }
 
@@ -75,6 +78,7 @@ final class DaemonLink {
                     part(answer)
                     return .goesOn
                 case .more: ending = .more
+                case .goesOn(let after, let count): ending = .goesOn(after: after, count: count)
                 case .done(let count): ending = .done(count: count)
                 case .failed(let reason): ending = .failed(reason)
                 }

@@ -14,11 +14,13 @@ nonisolated enum JSONText {
     }
 
     /// Bytes as a string whose characters U+0000 to U+00FF are the bytes 0 to 255: nothing is lost, whatever they mean.
-    static func string(bytes: [UInt8]) -> [UInt8] {
-        var output: [UInt8] = [quote]
-        output.reserveCapacity(bytes.count + bytes.count / 8 + 2)
+    static func string(bytes: [UInt8]) -> [UInt8] { [quote] + escaped(bytes: bytes) + [quote] }
+
+    /// What stands between the quotes.
+    static func escaped(bytes: [UInt8]) -> [UInt8] {
+        var output: [UInt8] = []
+        output.reserveCapacity(bytes.count + bytes.count / 8)
         for byte in bytes { append(byte, escapingFrom: 0x80, to: &output) }
-        output.append(quote)
         return output
     }
 

@@ -118,9 +118,10 @@ final class Instance {
         return (status, program.errors.lines)
     }
 
-    /// Ends martletd in good order.
+    /// Ends martletd in good order, once every recipient is accounted for.
     func stop(at place: SourceLocation = #_sourceLocation) throws {
         let program = try #require(program)
+        try checkAccount(at: place)
         program.kill(SIGTERM)
         let status = program.wait(seconds: 30)
         #expect(status == 0, "\(program.errors.text.suffix(2000))", sourceLocation: place)
@@ -156,6 +157,27 @@ final class Instance {
     func control(_ words: String..., as user: Host.Account? = nil) throws -> Program.Result {
         try Program.run(
             [Host.program("martletctl"), "--instance", directory] + words, as: user ?? owner)
+    }
+
+    /// Every recipient that was ever accepted here has ended in one way, or is in the queue.
+    func checkAccount(at place: SourceLocation = #_sourceLocation) throws {
+        // A story may have left Queue in pieces, or paused, or without a disk: then there is nobody to ask.
+        var account = try control("audit")
+        if account.errors.contains("cannot keep") || account.errors.contains("doesn't seem") { return }
+        // One that is being replaced is asked again.
+        _ = try eventually(within: 20) {
+            if account.output.contains("missing=") { return true }
+            account = try control("audit")
+            return account.output.contains("missing=")
+        }
+        #expect(
+            account.status == 0 && account.output.contains("missing=0\n"), "\(account.output)\(account.errors)",
+            sourceLocation: place)
+    }
+
+    /// What `audit` counts under a name.
+    func accountOf(_ name: String) throws -> Int? {
+        try control("audit").lines.first { $0.hasPrefix("\(name)=") }.flatMap { Int($0.dropFirst(name.count + 1)) }
     }
 
     func queueLines() throws -> [String] {

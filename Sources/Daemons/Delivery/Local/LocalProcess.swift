@@ -154,8 +154,7 @@ final class LocalProcess: DaemonProcess {
         case .verbose(let isVerbose):
             child.log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .showQueue, .showEnvelope, .showMessage, .schedule, .remove, .suspend, .unsuspend, .hold,
-            .release, .pause, .resume, .stop, .reload:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload:
             return [.failed("not held by local delivery")]
         }
     }

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: ISC
+
+import Mail
+import Testing
+
+@testable import Schedule
+
+struct FairnessTests {
+    @Test func `a hundred thousand messages for one domain do not delay one for another`() {
+        var queue = makeQueue()
+        for id in 1...100_000 as ClosedRange<UInt32> {
+            queue.insert(message(id), [QueuedRecipient(1, route: relay("slow.example.org"))], now: .at(0))
+        }
+        var inHand = 0
+        while true {
+            let taken = queue.take(now: .at(0), limit: 256)
+            if taken.isEmpty { break }
+            inHand += taken.count
+        }
+        #expect(inHand == queue.limits.relay.maxBatchesPerDestination)
+        // Nobody has answered, and the next for anybody else goes at once, and first.
+        queue.insert(
+            message(200_000, created: .at(1)), [QueuedRecipient(1, route: relay("fast.example.org"))], now: .at(1))
+        queue.insert(message(200_001, created: .at(1)), [QueuedRecipient(1, route: local("joe"))], now: .at(1))
+        #expect(
+            Set(queue.takeEnvelopes(.at(1)).flatMap { $0 }) == [envelope(200_000, 1), envelope(200_001, 1)])
+    }
+
+    @Test func `slow destinations of any number leave room for one more, and for mailboxes`() {
+        var limits = Limits()
+        limits.scheduler.maxInflight = 500
+        limits.local.maxSession = 20
+        var queue = makeQueue(limits)
+        var id: UInt32 = 0
+        for destination in 0..<100 {
+            // Each could take all that there is.
+            for _ in 0..<10 {
+                id += 1
+                queue.insert(
+                    message(id),
+                    (1...100).map { QueuedRecipient($0, route: relay("d\(destination).example.org")) }, now: .at(0))
+            }
+        }
+        while !queue.take(now: .at(0), limit: 1000).isEmpty {}
+        #expect(queue.inFlightCount <= 480)
+        queue.insert(message(90_000), [QueuedRecipient(1, route: relay("late.example.org"))], now: .at(1))
+        for user in 0..<20 {
+            queue.insert(message(90_001 + UInt32(user)), [QueuedRecipient(1, route: local("u\(user)"))], now: .at(1))
+        }
+        let taken = queue.take(now: .at(1), limit: 1000)
+        #expect(taken.filter { $0.route.deliveryClass == .local }.count == 20)
+    }
+
+    @Test func `one destination takes at most half, and gets more when the others have less`() {
+        var limits = Limits()
+        limits.scheduler.maxInflight = 100
+        limits.local.maxSession = 20
+        limits.relay.maxBatch = 1
+        var queue = makeQueue(limits)
+        for id in 1...200 as ClosedRange<UInt32> {
+            queue.insert(message(id), [QueuedRecipient(1, route: relay("a.example.org"))], now: .at(0))
+        }
+        while !queue.take(now: .at(0), limit: 1000).isEmpty {}
+        #expect(queue.inFlightCount == 40)
+        // As fast as they end, others begin.
+        for id in 1...10 as ClosedRange<UInt32> { _ = queue.outcome(envelope(id, 1), .ok, now: .at(1)) }
+        while !queue.take(now: .at(1), limit: 1000).isEmpty {}
+        #expect(queue.inFlightCount == 40)
+    }
+
+    @Test func `content that slow hosts keep in memory is no room that mailboxes miss`() {
+        var limits = Limits()
+        limits.relay.maxBytes = 1_000_000
+        limits.local.maxBytes = 1_000_000
+        var queue = makeQueue(limits)
+        func large(_ id: UInt32) -> QueuedMessage {
+            QueuedMessage(MessageID(id), position: UInt64(id), size: 200_000, created: .at(0))
+        }
+        for id in 1...50 as ClosedRange<UInt32> {
+            queue.insert(large(id), [QueuedRecipient(1, route: relay("d\(id).example.org"))], now: .at(0))
+        }
+        while !queue.take(now: .at(0), limit: 1000).isEmpty {}
+        #expect(queue.inFlightCount == 5)
+        let next = queue.nextDue(now: .at(0))
+        #expect(next != .at(0))
+        for id in 101...103 as ClosedRange<UInt32> {
+            queue.insert(large(id), [QueuedRecipient(1, route: local("u\(id)"))], now: .at(0))
+        }
+        #expect(queue.take(now: .at(0), limit: 1000).count == 3)
+        // What lies in a file of its own takes no memory.
+        queue.insert(
+            QueuedMessage(MessageID(300), position: 300, size: 50 << 20, created: .at(0)),
+            [QueuedRecipient(1, route: local("big"))], now: .at(0))
+        #expect(queue.take(now: .at(0), limit: 1000).count == 1)
+        _ = queue.outcome(envelope(1, 1), .ok, now: .at(1))
+        #expect(queue.take(now: .at(1), limit: 1000).count == 1)
+        #expect(queue.classes.map(\.bytes) == [1_000_000, 604_096])
+    }
+
+    @Test func `one user with much mail keeps no other waiting`() {
+        var queue = makeQueue()
+        for id in 1...1000 as ClosedRange<UInt32> {
+            queue.insert(message(id), [QueuedRecipient(1, route: local("u\(id % 10)"))], now: .at(0))
+        }
+        while !queue.take(now: .at(0), limit: 1000).isEmpty {}
+        #expect(queue.inFlightCount < queue.limits.local.maxSession)
+        queue.insert(message(5000), [QueuedRecipient(1, route: local("joe"))], now: .at(0))
+        #expect(queue.takeEnvelopes(.at(0)) == [[envelope(5000, 1)]])
+    }
+
+    @Test func `a recipient goes another way from now on`() {
+        var queue = makeQueue()
+        queue.insert(message(1), (1...3).map { QueuedRecipient($0, route: relay("example.org")) }, now: .at(0))
+        #expect(queue.reroute(envelope(1, 1), to: relay("example.net"), now: .at(0)) == true)
+        #expect(queue.reroute(envelope(1, 1), to: relay("example.net"), now: .at(0)) == false)
+        _ = queue.suspend(.envelope(envelope(1, 2)))
+        #expect(queue.reroute(envelope(1, 2), to: local("joe"), now: .at(0)) == true)
+        #expect(queue.state(envelope(1, 2)) == .suspended)
+        #expect(Set(queue.takeEnvelopes(.at(0))) == [[envelope(1, 1)], [envelope(1, 3)]])
+        #expect(queue.reroute(envelope(1, 3), to: relay("example.com"), now: .at(0)) == false)
+        #expect(queue.inFlight(of: relayWorker).sorted() == [envelope(1, 1), envelope(1, 3)])
+        _ = queue.resume(.all, now: .at(0))
+        #expect(queue.takeEnvelopes(.at(0)) == [[envelope(1, 2)]])
+        for number in 1...3 as ClosedRange<UInt32> { _ = queue.outcome(envelope(1, number), .ok, now: .at(1)) }
+        #expect(queue.count == 0 && queue.routeNumbers.isEmpty)
+        #expect(queue.classes.allSatisfy { $0.bytes == 0 && $0.inFlight == 0 && $0.batches == 0 })
+    }
+}
+
+struct QueueClockTests {
+    private let wall = Timestamp(seconds: 1_700_000_000)
+
+    @Test func `a new spool begins with the wall clock`() {
+        let clock = QueueClock(after: nil, wall: wall, now: .at(50))
+        #expect(clock.age(at: .at(50)) == wall.seconds)
+        #expect(clock.age(at: .at(60)) == wall.seconds + 10)
+        #expect(clock.instant(ofAge: wall.seconds - 100, now: .at(60)) == .at(-50))
+        #expect(clock.instant(ofAge: wall.seconds + 500, now: .at(60)) == .at(60))
+    }
+
+    @Test(
+        arguments: [
+            // seconds by the wall clock between two processes, seconds that count
+            (0, 0), (30, 30), (86_400, 86_400), (86_401, 86_400), (20 * 365 * 86_400, 86_400), (-3600, 0),
+            (Int64.min, 0),
+        ] as [(Int64, Int64)])
+    func `no clock that was turned makes mail older`(jump: Int64, counted: Int64) {
+        let first = QueueClock(after: nil, wall: wall, now: .at(0))
+        let mark = first.mark(wall: wall, now: .at(1000))
+        let second = QueueClock(after: mark, wall: Timestamp(seconds: wall.seconds &+ jump), now: .at(7))
+        #expect(second.age(at: .at(7)) == mark.age + counted)
+    }
+
+    @Test func `nonsense in the spool is bounded`() {
+        let clock = QueueClock(after: nil, wall: wall, now: .at(0))
+        #expect(clock.instant(ofAge: .min, now: .at(0)) < .at(-1_000_000_000))
+        #expect(clock.instant(ofAge: .max, now: .at(0)) == .at(0))
+    }
+}
