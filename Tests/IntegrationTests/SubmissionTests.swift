@@ -89,5 +89,39 @@ extension WholeHouse.Private {
             #expect(try instance.control("show", "status").status == 0)
             try instance.stop()
         }
+
+        @Test func `mail that users leave while nothing runs is sent when it does`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            try instance.stop()
+            let user = Host.isPrivate ? Host.account("gilles") : instance.owner
+            let person = instance.people[1]
+            let kept = try Program.run(
+                [try tool("sendmail", instance), "-t", "-f", "alice@example.org"],
+                input: "To: \(person)@example.org\nSubject: later\n\nbody\n", environment: environment(instance),
+                as: user)
+            #expect(kept.status == 75 && kept.errors.contains("waits"), "\(kept.errors)")
+            let offline = "\(instance.directory)/offline"
+            let names = try FileManager.default.contentsOfDirectory(atPath: offline)
+            #expect(names.count == 1)
+            // What nobody but its owner put there is left alone: a link, and bytes that sendmail did not write.
+            let secret = "\(instance.directory)/secret"
+            try "To: \(person)@example.org\n\nsecret\n".write(toFile: secret, atomically: false, encoding: .utf8)
+            try FileManager.default.createSymbolicLink(atPath: "\(offline)/1.link", withDestinationPath: secret)
+            try FileManager.default.linkItem(atPath: secret, toPath: "\(offline)/2.link")
+            try "-t|\nTo: \(person)@example.org\n\nno\n".write(
+                toFile: "\(offline)/3.other", atomically: false, encoding: .utf8)
+            if let user { chown("\(offline)/3.other", user.uid, user.gid) }
+            try instance.start()
+            #expect(instance.mailbox(person).waitForMessages(1))
+            #expect(instance.mailbox(person).messages.first?.messageBody == "body\n")
+            #expect(
+                eventually(within: 60) {
+                    let left = (try? FileManager.default.contentsOfDirectory(atPath: offline)) ?? []
+                    return Set(left) == ["1.link", ".aside.2.link", ".aside.3.other"]
+                })
+            #expect(instance.mailbox(person).count == 1)
+            try instance.stop()
+        }
     }
 }

@@ -10,11 +10,15 @@ import Posix
 final class Estate {
     static let controlMode: UInt32 = 0o600
     static let submissionMode: UInt32 = 0o666
+    // As that of /tmp.
+    static let offlineMode: UInt32 = 0o1777
 
     /// Whom each daemon becomes; nobody else when not started by root.
     let identities: [Role: Identity]
     let descriptorLimit: UInt64
     private let spool: DirectoryHandle
+    /// Mail that users left while nobody listened.
+    let offline: DirectoryHandle
     private let empty: DirectoryHandle
     private let runtime: DirectoryHandle
     private let control: DirectoryHandle
@@ -42,6 +46,9 @@ final class Estate {
         control = try Estate.directory(paths.control, 0o700)
         empty = try Estate.directory(paths.empty, 0o755)
         spool = try Estate.directory(paths.spool, 0o700, owner: queue)
+        offline = try Estate.directory(paths.offline, Estate.offlineMode)
+        // The file mask had its say.
+        try? offline.descriptor.setMode(Estate.offlineMode)
         instanceNote = "spool \(paths.spool), sockets in \(paths.runtime)"
         do {
             var names = Topology.daemons.map(\.name) + [Paths.parentControl]

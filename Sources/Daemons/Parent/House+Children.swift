@@ -216,8 +216,8 @@ extension House {
                     conclude(member, in: place)
                 }
                 conclude(member, in: place)
-            } else if !accounts.ended(child) {
-                _ = agents.ended(child)
+            } else if !accounts.ended(child), !agents.ended(child) {
+                offline.ended(child)
             }
         }
     }

@@ -24,8 +24,9 @@ final class House {
     let spawner: Spawner
     let accounts: AccountPool
     private(set) lazy var agents = makeAgentDesk()
+    private(set) lazy var offline = OfflineDesk(self)
     private let helperErrors: ErrorLines
-    private let agentErrors: FileDescriptor
+    let agentErrors: FileDescriptor
 
     var era: Era
     var places: [Place] = []
@@ -203,6 +204,7 @@ final class House {
         }
         if let directory = estate.instanceNote { log.debug(directory) }
         log.flush()
+        offline.begin()
         served()
     }
 }

@@ -7,6 +7,8 @@ nonisolated struct Paths: Hashable, Sendable {
     let runtime: String
     /// Mailboxes of the mbox kind.
     let mailboxes = "/var/mail"
+    /// Mail that users left while nobody listened.
+    let offline: String
 
     var control: String { "\(runtime)/control" }
     /// The root directory of daemons that need none.
@@ -23,9 +25,11 @@ nonisolated struct Paths: Hashable, Sendable {
             while directory.count > 1, directory.hasSuffix("/") { directory = directory.dropLast() }
             spool = "\(directory)/spool"
             runtime = "\(directory)/run"
+            offline = "\(directory)/offline"
         } else {
             spool = "/var/spool/martlet"
             runtime = "/run/martlet"
+            offline = "/var/spool/martlet-offline"
         }
     }
 

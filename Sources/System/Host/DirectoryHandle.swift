@@ -44,6 +44,16 @@ public struct DirectoryHandle: ~Copyable, Sendable {
         return socket
     }
 
+    /// A file in it for reading; never waits for one that is a pipe, and follows no link.
+    public func readable(_ name: String) throws(SystemError) -> FileDescriptor {
+        try FileDescriptor.open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, in: descriptor.number)
+    }
+
+    /// Gives a file in it another name there.
+    public func rename(_ name: String, to other: String) throws(SystemError) {
+        try SystemError.check("renameat", renameat(descriptor.number, name, descriptor.number, other))
+    }
+
     public func remove(_ name: String) { unlinkat(descriptor.number, name, 0) }
 
     /// The file `name`, locked for this process alone until it ends; nil when another process holds it.
@@ -56,6 +66,25 @@ public struct DirectoryHandle: ~Copyable, Sendable {
 }
 
 extension FileDescriptor {
+    /// The names in this directory, in no order; at most `limit` of them.
+    public func names(limit: Int = .max) throws(SystemError) -> [String] {
+        let copy = try SystemError.check("open", openat(number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+        guard let stream = fdopendir(copy) else {
+            let error = SystemError("fdopendir")
+            Glibc.close(copy)
+            throw error
+        }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while names.count < limit, let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
     /// Makes `text` the whole content.
     public func replaceContent(_ text: String) throws(SystemError) {
         try SystemError.check("ftruncate", ftruncate(number, 0))

@@ -12,6 +12,8 @@ public struct FileFacts: Hashable, Sendable {
     public let isRegular: Bool
     public let isDirectory: Bool
     public let size: Int64
+    /// Names that the file has.
+    public let links: Int
     /// Which file it is, and when it last changed: together a mark that differs after each change.
     public let mark: [Int64]
 
@@ -24,6 +26,7 @@ public struct FileFacts: Hashable, Sendable {
         isRegular = status.isRegularFile
         isDirectory = status.isDirectory
         size = Int64(status.st_size)
+        links = Int(status.st_nlink)
         mark = [
             Int64(bitPattern: UInt64(status.st_dev)), Int64(bitPattern: UInt64(status.st_ino)),
             Int64(status.st_mtim.tv_sec), Int64(status.st_mtim.tv_nsec), Int64(status.st_size),

@@ -8,17 +8,21 @@ nonisolated struct Places: Hashable, Sendable {
     static let variable = "MARTLET_INSTANCE"
 
     let runtime: String
+    /// Where mail waits while nobody listens.
+    let offline: String
     var control: String { "\(runtime)/control" }
     static let submission = "submit"
 
     init(instance: String?) {
         guard let instance, !instance.isEmpty else {
             runtime = "/run/martlet"
+            offline = "/var/spool/martlet-offline"
             return
         }
         var directory = instance[...]
         while directory.count > 1, directory.hasSuffix("/") { directory = directory.dropLast() }
         runtime = "\(directory)/run"
+        offline = "\(directory)/offline"
     }
 
     // O_PATH | O_DIRECTORY, the first of which Swift sees only under _GNU_SOURCE: passing through is enough.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Glibc
+import Host
 import Mail
 import Posix
 
@@ -23,7 +24,7 @@ nonisolated final class QueueDirectory {
 
         /// The names of its envelopes, in order.
         func envelopes() throws(SystemError) -> [String] {
-            try QueueDirectory.names(in: directory.number).filter { EnvelopeID($0) != nil }.sorted()
+            try directory.names().filter { EnvelopeID($0) != nil }.sorted()
         }
 
         func read(_ name: String, limit: Int) throws(SystemError) -> [UInt8] {
@@ -45,9 +46,9 @@ nonisolated final class QueueDirectory {
     /// All messages, opened one after another would be gentler; a queue that is moved is not that large.
     func messages() throws(SystemError) -> [Message] {
         var found: [Message] = []
-        for bucket in try Self.names(in: root.number).sorted() where bucket.utf8.count == 2 {
+        for bucket in try root.names().sorted() where bucket.utf8.count == 2 {
             let directory = try Self.open(bucket, in: root.number, O_RDONLY | O_DIRECTORY)
-            for name in try Self.names(in: directory.number).sorted() where MessageID(name) != nil {
+            for name in try directory.names().sorted() where MessageID(name) != nil {
                 found.append(
                     Message(
                         bucket: bucket, name: name,
@@ -74,22 +75,5 @@ nonisolated final class QueueDirectory {
     static func open(_ name: String, in directory: Int32, _ flags: Int32) throws(SystemError) -> FileDescriptor {
         let number = openat(directory, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
         return FileDescriptor(owning: try SystemError.check("open", number))
-    }
-
-    static func names(in directory: Int32) throws(SystemError) -> [String] {
-        let copy = try SystemError.check("open", openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC))
-        guard let stream = fdopendir(copy) else {
-            close(copy)
-            throw SystemError("fdopendir")
-        }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
     }
 }

@@ -14,6 +14,8 @@ nonisolated struct SubmissionInvocation: Hashable, Sendable {
         case session
         /// What mailq does.
         case listQueue
+        /// Send the message of a file that waited, which is standard input.
+        case offline
         /// What the server does by itself (`-q`) or another program does (`-bi`).
         case unsupported(String)
     }
@@ -31,6 +33,8 @@ nonisolated struct SubmissionInvocation: Hashable, Sendable {
     }
 
     var instance: String?
+    /// All of them.
+    var given: [String] = []
     var mode = Mode.send
     /// As given; nil when the message or the caller names the sender.
     var sender: String?
@@ -54,6 +58,10 @@ nonisolated struct SubmissionInvocation: Hashable, Sendable {
             rest = rest.dropFirst()
             guard let directory = rest.popFirst(), !directory.isEmpty else { throw .usage }
             instance = directory
+        }
+        if rest == ["--offline"] {
+            mode = .offline
+            return
         }
         while let argument = rest.first, argument.hasPrefix("-"), argument.count > 1 {
             rest = rest.dropFirst()

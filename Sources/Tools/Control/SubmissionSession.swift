@@ -13,13 +13,15 @@ enum SubmissionSession {
     private static let longestMessage = 512 << 20
 
     static func run(_ arguments: [String]) async -> Int32 {
-        let invocation: SubmissionInvocation
+        var invocation: SubmissionInvocation
         do {
             invocation = try SubmissionInvocation(parsing: arguments)
         } catch {
             ThisProcess.say(error.text)
             return SubmissionStatus.usage
         }
+        if invocation.mode == .offline { return await sendOffline(invocation.instance) }
+        invocation.given = arguments
         let instance = invocation.instance ?? ThisProcess.variable(Places.variable)
         let places = Places(instance: instance)
         switch invocation.mode {
@@ -29,7 +31,8 @@ enum SubmissionSession {
             complain(reason)
             return SubmissionStatus.software
         case .session: return relay(places)
-        case .send: return await send(invocation, places)
+        case .send: return await send(invocation, places, input: nil)
+        case .offline: return SubmissionStatus.usage
         }
     }
 
@@ -49,12 +52,33 @@ enum SubmissionSession {
 
     // MARK: A message
 
-    private static func send(_ invocation: SubmissionInvocation, _ places: Places) async -> Int32 {
+    /// Sends what was kept while nobody listened, with the arguments that it had then.
+    private static func sendOffline(_ instance: String?) async -> Int32 {
+        do {
+            guard let content = try FileDescriptor.duplicate(0).readAll(limit: longestMessage),
+                let (arguments, message) = OfflineStore.parts(of: content)
+            else {
+                complain("not a message that waited")
+                return SubmissionStatus.usage
+            }
+            let invocation = try SubmissionInvocation(parsing: arguments)
+            guard invocation.mode == .send else { return SubmissionStatus.usage }
+            return await send(invocation, Places(instance: instance), input: message)
+        } catch {
+            complain("\(error)")
+            return SubmissionStatus.usage
+        }
+    }
+
+    /// Sends a message that waited, or the one on standard input.
+    private static func send(
+        _ invocation: SubmissionInvocation, _ places: Places, input waited: [UInt8]?
+    ) async -> Int32 {
         let caller = Caller.current()
         let input: [UInt8]
         let message: MessagePreparation
         do {
-            guard let read = try FileDescriptor.duplicate(0).readAll(limit: longestMessage) else {
+            guard let read = try waited ?? FileDescriptor.duplicate(0).readAll(limit: longestMessage) else {
                 complain("the message is too large")
                 return SubmissionStatus.software
             }
@@ -78,8 +102,27 @@ enum SubmissionSession {
             return SubmissionStatus.success
         } catch {
             complain(error.text)
+            // Who waited goes on to wait, unless it was refused for good.
+            if waited != nil, error.status != SubmissionStatus.software { return error.status }
+            if case .unreachable(let reason) = error, reason.isAbsent, wait(invocation, input, places) {
+                return SubmissionStatus.temporary
+            }
             keep(input, for: caller)
             return error.status
+        }
+    }
+
+    /// Leaves a message where the server finds it when it is up; false when that cannot be done.
+    private static func wait(_ invocation: SubmissionInvocation, _ input: [UInt8], _ places: Places) -> Bool {
+        do {
+            var arguments = invocation.given[...]
+            if arguments.first == "--instance" { arguments = arguments.dropFirst(2) }
+            try OfflineStore.save(Array(arguments), input, in: places.offline, at: SystemClock.now())
+            complain("the message waits until the server is up")
+            return true
+        } catch {
+            complain("the message cannot wait in \(places.offline): \(error.text)")
+            return false
         }
     }
 
