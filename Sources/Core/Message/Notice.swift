@@ -83,6 +83,14 @@ public struct Notice: Hashable, Sendable {
         self.returned = returned
     }
 
+    /// An address is not ASCII: the notice is one of RFC 6533, and travels with SMTPUTF8.
+    public var isInternational: Bool {
+        !Self.isASCII("\(recipient)")
+            || recipients.contains {
+                !Self.isASCII("\($0.finalRecipient)") || !Self.isASCII($0.originalRecipient ?? "")
+            }
+    }
+
     /// Appends the whole notice around `content`, the returned header or message with CRLF line ends.
     public func write(returning content: Span<UInt8>, to output: inout [UInt8]) {
         writeBeginning(to: &output)
@@ -93,13 +101,23 @@ public struct Notice: Hashable, Sendable {
     /// Appends all that stands before the returned header or message.
     public func writeBeginning(to output: inout [UInt8]) {
         writeHeader(to: &output)
-        output.append("--\(boundary)\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n")
+        if isInternational {
+            output.append("--\(boundary)\r\nContent-Type: text/plain; charset=utf-8\r\n")
+            output.append("Content-Transfer-Encoding: 8bit\r\n\r\n" as StaticString)
+        } else {
+            output.append("--\(boundary)\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n")
+        }
         writeExplanation(to: &output)
-        output.append("\r\n--\(boundary)\r\nContent-Type: message/delivery-status\r\n\r\n")
+        // RFC 6533 section 4: what has addresses beyond ASCII is of another type.
+        let global = isInternational ? "global-delivery-status\r\nContent-Transfer-Encoding: 8bit" : "delivery-status"
+        output.append("\r\n--\(boundary)\r\nContent-Type: message/\(global)\r\n\r\n")
         writeStatus(to: &output)
         let type: StaticString
         let encoding: Returned.Encoding
         switch returned {
+        // RFC 6533 section 5: a header of eight bits is one with addresses beyond ASCII.
+        case .headers(.eightBit) where isInternational: (type, encoding) = ("message/global-headers", .eightBit)
+        case .full(.eightBit) where isInternational: (type, encoding) = ("message/global", .eightBit)
         case .headers(let used): (type, encoding) = ("text/rfc822-headers", used)
         case .full(let used): (type, encoding) = ("message/rfc822", used)
         }
@@ -121,7 +139,7 @@ public struct Notice: Hashable, Sendable {
         case .headers(.eightBit), .full(.eightBit):
             output.append("Content-Transfer-Encoding: 8bit\r\n" as StaticString)
         case .headers(.sevenBit), .full(.sevenBit):
-            break
+            if isInternational { output.append("Content-Transfer-Encoding: 8bit\r\n" as StaticString) }
         }
         output.append("\r\n" as StaticString)
     }
@@ -158,9 +176,10 @@ public struct Notice: Hashable, Sendable {
         for entry in recipients {
             output.append("\r\n" as StaticString)
             if let original = entry.originalRecipient {
-                output.append("Original-Recipient: \(Self.plain(original))\r\n")
+                output.append("Original-Recipient: \(Self.plain(original, keepsUnicode: true))\r\n")
             }
-            output.append("Final-Recipient: rfc822; \(entry.finalRecipient)\r\nAction: \(kind.rawValue)\r\n")
+            let type = Self.isASCII("\(entry.finalRecipient)") ? "rfc822" : "utf-8"
+            output.append("Final-Recipient: \(type); \(entry.finalRecipient)\r\nAction: \(kind.rawValue)\r\n")
             output.append("Status: \(status(of: entry.reply))\r\n")
             if let host = entry.remoteHost {
                 output.append("Remote-MTA: dns; \(host)\r\n")
@@ -201,7 +220,12 @@ public struct Notice: Hashable, Sendable {
         output.append("\r\n" as StaticString)
     }
 
-    private static func plain(_ text: String) -> String {
-        String(decoding: text.utf8.prefix(longestText).map { $0.isPrintable ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+    private static func plain(_ text: String, keepsUnicode: Bool = false) -> String {
+        let bytes = text.utf8.prefix(longestText).map { byte in
+            byte.isPrintable || keepsUnicode && byte >= 0x80 ? byte : UInt8(ascii: "?")
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
+
+    private static func isASCII(_ text: String) -> Bool { text.utf8.allSatisfy { $0 < 0x80 } }
 }
