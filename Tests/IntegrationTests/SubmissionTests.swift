@@ -71,24 +71,6 @@ extension WholeHouse.Unprivileged {
             #expect(result.lines.map { $0.prefix(16) } == identifiers)
             try instance.stop()
         }
-    }
-}
-
-extension WholeHouse.Private {
-    struct Strangers {
-        @Test func `an ordinary user can neither see the queue nor change it`() throws {
-            let instance = try Instance()
-            try instance.start(instance.usual())
-            let gilles = try #require(Host.account("gilles"))
-            for words in [["show", "queue"], ["remove", "all"], ["stop"], ["pause", "mta"]] {
-                let result = try Program.run(
-                    [Host.program("martletctl"), "--instance", instance.directory] + words, as: gilles)
-                #expect(result.status == 1)
-                #expect(result.errors.contains("need root privileges"), "\(result.errors)")
-            }
-            #expect(try instance.control("show", "status").status == 0)
-            try instance.stop()
-        }
 
         @Test func `mail that users leave while nothing runs is sent when it does`() throws {
             let instance = try Instance()
@@ -121,6 +103,24 @@ extension WholeHouse.Private {
                     return Set(left) == ["1.link", ".aside.2.link", ".aside.3.other"]
                 })
             #expect(instance.mailbox(person).count == 1)
+            try instance.stop()
+        }
+    }
+}
+
+extension WholeHouse.Private {
+    struct Strangers {
+        @Test func `an ordinary user can neither see the queue nor change it`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let gilles = try #require(Host.account("gilles"))
+            for words in [["show", "queue"], ["remove", "all"], ["stop"], ["pause", "mta"]] {
+                let result = try Program.run(
+                    [Host.program("martletctl"), "--instance", instance.directory] + words, as: gilles)
+                #expect(result.status == 1)
+                #expect(result.errors.contains("need root privileges"), "\(result.errors)")
+            }
+            #expect(try instance.control("show", "status").status == 0)
             try instance.stop()
         }
     }

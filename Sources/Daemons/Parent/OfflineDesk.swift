@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Bytes
+import Channel
 import Host
 import Launch
 import Posix

@@ -53,6 +53,10 @@ struct Shelf {
     private static let fixedSize = 12
 
     var messageCount: Int { rows.count }
+    /// All rows together, without what each array costs beside its bytes.
+    var rowBytes: Int {
+        rows.values.reduce(0) { $0 + $1.count } + further.values.joined().reduce(0) { $0 + $1.count }
+    }
     var textCount: Int { pool.count }
 
     func contains(_ id: MessageID) -> Bool { rows[id.value] != nil }
