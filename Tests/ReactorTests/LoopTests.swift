@@ -32,6 +32,7 @@ private func expectOK(_ scenario: String) throws {
 
 @Suite struct ConnectionTests {
     @Test func `10 MB go there and back again`() throws { try expectOK("echo") }
+    @Test func `10 MB go there and back again through a transport`() throws { try expectOK("transport") }
     @Test func `a writer waits while nobody reads`() throws { try expectOK("back-pressure") }
     @Test func `a writer goes on below half of the mark`() throws { try expectOK("room") }
     @Test func `a reader that is always behind costs no memory`() throws { try expectOK("always-behind") }

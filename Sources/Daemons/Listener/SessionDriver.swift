@@ -178,6 +178,7 @@ final class SessionDriver {
         case .timedOut: return end("timeout", session.timedOut())
         case .ended: return end("disconnect", session.disconnected())
         case .failed(let error): return end("io-error: \(error)", session.disconnected())
+        case .broken(let reason): return end("io-error: \(reason)", session.disconnected())
         case .closed: return end("shutdown", session.shutDown())
         }
     }

@@ -9,6 +9,8 @@ public enum ConnectionError: Error, Hashable, Sendable {
     case ended
     case timedOut
     case failed(SystemError)
+    /// The transport cannot go on; why, in its own words.
+    case broken(String)
     /// Closed from this side while somebody waited.
     case closed
 }
@@ -24,11 +26,16 @@ public final class Connection {
     private static let longestInput = 128 * 1024
 
     private var descriptor: FileDescriptor?
+    private var transport: (any Transport)?
     private var readWatch: Watch?
     private var writeWatch: Watch?
     private var reader: UnsafeContinuation<ConnectionError?, Never>?
     private var writer: UnsafeContinuation<ConnectionError?, Never>?
     private var readTimeout: UInt64 = 0
+    /// Who waits wants to know of the descriptor only; nothing is read or written for it.
+    private var isBareWait = false
+    /// The transport has to write before it can read on.
+    private var readNeedsWriting = false
 
     private var input: [UInt8] = []
     private var inputStart = 0
@@ -41,6 +48,8 @@ public final class Connection {
     /// A short read has drained the socket: the next read is not worth a system call before the event fires.
     private var isDrained = true
     private var failure: ConnectionError?
+    /// Came together with bytes that are told first.
+    private var laterFailure: ConnectionError?
     /// Why nothing can be sent any more; a stream that has ended for reading may still be written to.
     private var outputFailure: ConnectionError?
 
@@ -59,6 +68,44 @@ public final class Connection {
 
     public var isOpen: Bool { descriptor != nil }
     public var number: Int32 { descriptor?.number ?? -1 }
+
+    /// Puts a transport between this connection and its descriptor; nothing may be on its way past it.
+    public func install(_ transport: any Transport) {
+        precondition(unsent == 0 && available == 0, "bytes that would go past the transport")
+        self.transport = transport
+        // It may hold bytes already, for which no event will come.
+        isDrained = false
+    }
+
+    /// Waits until the descriptor itself is ready, for a transport that is being negotiated.
+    public func wait(until interest: Watch.Interest, timeoutMilliseconds: UInt64) async throws(ConnectionError) {
+        guard isOpen else { throw failure ?? .closed }
+        precondition(reader == nil && writer == nil, "two who wait on one connection")
+        isBareWait = true
+        let error = await withUnsafeContinuation { (continuation: UnsafeContinuation<ConnectionError?, Never>) in
+            switch interest {
+            case .reading:
+                reader = continuation
+                readWatch?.enable(timeoutMilliseconds: timeoutMilliseconds)
+            case .writing:
+                writer = continuation
+                writeWatch?.enable(timeoutMilliseconds: timeoutMilliseconds)
+            }
+        }
+        isBareWait = false
+        if let error { throw error }
+    }
+
+    /// Whether the other side has ended, or has said something that nobody waited for.
+    public var hasSpokenOrEnded: Bool {
+        guard isOpen, available == 0, reader == nil else { return true }
+        do {
+            _ = try fill()
+            return available > 0
+        } catch {
+            return true
+        }
+    }
 
     // MARK: Reading
 
@@ -103,6 +150,8 @@ public final class Connection {
         var error: ConnectionError?
         if isTimeout {
             error = .timedOut
+        } else if isBareWait {
+            readWatch?.disable()
         } else {
             do {
                 guard try fill() else { return }
@@ -121,6 +170,7 @@ public final class Connection {
         let start = inputEnd
         // Reading into no room would look like the end.
         guard start < input.count else { throw .failed(SystemError("read", ENOBUFS)) }
+        if let transport { return try fill(through: transport) }
         var room = 0
         let number = self.number
         let count = input.withUnsafeMutableBytes { buffer in
@@ -141,6 +191,46 @@ public final class Connection {
         let reason: ConnectionError = count == 0 ? .ended : .failed(SystemError("read"))
         failure = reason
         throw reason
+    }
+
+    // Until the transport has no more or there is no more room: what it holds back makes no event.
+    private func fill(through transport: any Transport) throws(ConnectionError) -> Bool {
+        if let laterFailure {
+            failure = laterFailure
+            throw laterFailure
+        }
+        let before = inputEnd
+        readNeedsWriting = false
+        isDrained = false
+        while inputEnd < input.count {
+            let start = inputEnd
+            let result = input.withUnsafeMutableBytes { buffer in
+                transport.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[start...]))
+            }
+            switch result {
+            case .moved(let count):
+                inputEnd += count
+                continue
+            case .wantsToRead:
+                isDrained = true
+            case .wantsToWrite:
+                isDrained = true
+                readNeedsWriting = true
+                writeWatch?.enable()
+            case .ended:
+                laterFailure = .ended
+            case .failed(let reason):
+                laterFailure = reason
+            }
+            break
+        }
+        if inputEnd > before { return true }
+        if let laterFailure {
+            failure = laterFailure
+            throw laterFailure
+        }
+        if available == 0 { releaseInput() }
+        return false
     }
 
     private func makeRoom() {
@@ -209,6 +299,7 @@ public final class Connection {
     public func flush() {
         isFlushPlanned = false
         guard descriptor != nil else { return }
+        if let transport { return flush(through: transport) }
         let number = self.number
         while unsent > 0 {
             let count = output.withUnsafeBytes { buffer in
@@ -219,29 +310,54 @@ public final class Connection {
                 }
             }
             if count < 0 {
-                if errno == EAGAIN || errno == EWOULDBLOCK {
-                    if writer != nil, unsent <= writerMark {
-                        // What is left has no writer whose time could pass.
-                        writeWatch?.enable()
-                        resumeWriter(nil)
-                    } else if writeWatch?.isEnabled == false {
-                        writeWatch?.enable()
-                    }
-                    return
-                }
-                fail(.failed(SystemError("send")))
-                return
+                if errno == EAGAIN || errno == EWOULDBLOCK { return waitToWrite() }
+                return fail(.failed(SystemError("send")))
             }
-            outputStart += count
-            if outputStart >= Self.highWater, outputStart >= unsent {
-                // A reader that is always a little behind must not make the sent part grow for ever.
-                output.removeFirst(outputStart)
-                outputStart = 0
+            sent(count)
+        }
+        allSent()
+    }
+
+    private func flush(through transport: any Transport) {
+        while unsent > 0 {
+            let start = outputStart
+            let result = output.withUnsafeBytes { buffer in
+                transport.write(UnsafeRawBufferPointer(rebasing: buffer[start...]))
+            }
+            switch result {
+            case .moved(let count): sent(count)
+            case .wantsToWrite: return waitToWrite()
+            case .wantsToRead: return fail(.broken("the transport cannot write before it has read"))
+            case .ended: return fail(.ended)
+            case .failed(let reason): return fail(reason)
             }
         }
+        allSent()
+    }
+
+    private func waitToWrite() {
+        if writer != nil, unsent <= writerMark {
+            // What is left has no writer whose time could pass.
+            writeWatch?.enable()
+            resumeWriter(nil)
+        } else if writeWatch?.isEnabled == false {
+            writeWatch?.enable()
+        }
+    }
+
+    private func sent(_ count: Int) {
+        outputStart += count
+        if outputStart >= Self.highWater, outputStart >= unsent {
+            // A reader that is always a little behind must not make the sent part grow for ever.
+            output.removeFirst(outputStart)
+            outputStart = 0
+        }
+    }
+
+    private func allSent() {
         output.removeAll(keepingCapacity: output.capacity <= 4096)
         outputStart = 0
-        writeWatch?.disable()
+        if !readNeedsWriting { writeWatch?.disable() }
         resumeWriter(nil)
     }
 
@@ -258,7 +374,15 @@ public final class Connection {
         if isTimeout {
             writeWatch?.disable()
             resumeWriter(.timedOut)
+        } else if isBareWait {
+            writeWatch?.disable()
+            resumeWriter(nil)
         } else {
+            if readNeedsWriting {
+                // Asked again by whoever reads, now or later; else this event would come for ever.
+                readNeedsWriting = false
+                readable(isTimeout: false)
+            }
             flush()
         }
     }
@@ -273,6 +397,7 @@ public final class Connection {
 
     /// Tells the other side that nothing more will come; it may still send. Call when all was drained.
     public func endOutput() {
+        transport?.endOutput()
         if let number = descriptor?.number { shutdown(number, Int32(SHUT_WR)) }
     }
 
@@ -289,6 +414,8 @@ public final class Connection {
     public func close() {
         guard isOpen else { return }
         flush()
+        if outputFailure == nil { transport?.endOutput() }
+        transport = nil
         readWatch = nil
         writeWatch = nil
         descriptor = nil

@@ -98,6 +98,7 @@ final class SubmissionDriver {
                 case .ended, .closed: throw .lost("closed by the server")
                 case .timedOut: throw .lost("no reply in time")
                 case .failed(let error): throw .lost("\(error)")
+                case .broken(let reason): throw .lost(reason)
                 }
             }
         }

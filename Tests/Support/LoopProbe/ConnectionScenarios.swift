@@ -19,6 +19,26 @@ enum ConnectionScenarios {
     /// 10 MB there and back again, through an echo that waits when its own output does not go away.
     static func echo() async throws {
         let (client, server) = try connections()
+        try await echo(client, server)
+    }
+
+    /// The same through transports at both ends, and then something that nobody waited for.
+    static func transport() async throws {
+        let (client, server) = try connections()
+        let transports = [Scrambler(client.number), Scrambler(server.number)]
+        client.install(transports[0])
+        server.install(transports[1])
+        Check.that(!client.hasSpokenOrEnded, "nothing was said yet")
+        server.write([1])
+        try await server.drain(timeoutMilliseconds: patience)
+        while !client.hasSpokenOrEnded { await Loop.pause(milliseconds: 1) }
+        Check.equal(client.withInput { $0.array }, [1], "what was said")
+        client.consume(1)
+        try await echo(client, server)
+        Check.that(transports.allSatisfy(\.hasEnded), "each transport was told of the end")
+    }
+
+    private static func echo(_ client: Connection, _ server: Connection) async throws {
         Task {
             do {
                 while true {

@@ -18,6 +18,7 @@ let scenarios: [String: () async throws -> Void] = [
     "watch-timeout": LoopScenarios.watchTimeout,
     "watch-let-go": LoopScenarios.watchLetGo,
     "echo": ConnectionScenarios.echo,
+    "transport": ConnectionScenarios.transport,
     "back-pressure": ConnectionScenarios.backPressure,
     "room": ConnectionScenarios.room,
     "always-behind": ConnectionScenarios.alwaysBehind,
