@@ -82,19 +82,24 @@ let package = Package(
         .target(name: "CPosix", path: "Sources/System/CPosix", cSettings: [.define("_GNU_SOURCE")]),
         system("Posix", ["CPosix", "Mail"], common),
         system("Reactor", ["CEvent", "Posix", "Bytes"], onLoop),
+        .target(
+            name: "CSigner", path: "Sources/System/CSigner",
+            cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         system("Host", ["CPosix", "Posix", "Mail"], common),
         system("Launch", ["CPosix", "CSeccomp", "Posix", "IPC", "Mail", "Bytes"], common),
         system("Channel", ["IPC", "Posix", "Reactor", "Launch", "Mail", "Bytes"], onLoop),
+        system("TLS", ["CSigner", "Channel", "Configuration", "IPC", "Posix", "Reactor", "Mail", "Bytes"], onLoop),
         system("Spool", ["CPosix", "Posix", "Mail", "Bytes"], common),
 
         // Who does what: one folder, one program, one uid, one sandbox each.
-        program("Listener", ["SMTP", "Message", "Configuration"]),
+        program("Listener", ["TLS", "SMTP", "Message", "Configuration"]),
         program("Lookup", ["Configuration", "Routing"]),
         program("Resolver", ["CUnbound", "DNS"]),
         program("Queue", ["Spool", "Schedule", "Message", "Configuration"]),
-        program("Delivery", ["SMTP", "Message", "Configuration"]),
-        program("Keys", ["COpenSSL"]),
-        program("Parent", ["Configuration", "Host"]),
+        program("Delivery", ["TLS", "SMTP", "Message", "Configuration"]),
+        program("Keys", ["COpenSSL", "Configuration"]),
+        program("Parent", ["Configuration", "Host", "TLS"]),
 
         // What people run, and what runs for them.
         program("Control", in: "Tools", ["SMTP", "Message", "Host"]),

@@ -54,6 +54,7 @@ struct Rules {
             case "CEvent": target == "Reactor" ? nil : "only Reactor"
             case "CUnbound": target == "Resolver" ? nil : "only Resolver"
             case "COpenSSL": ["TLS", "Keys", "Spool"].contains(target) ? nil : "only TLS, Keys and Spool"
+            case "CSigner": target == "TLS" ? nil : "only TLS"
             case "CSeccomp": target == "Launch" ? nil : "only Launch"
             default: nil
             }

@@ -28,6 +28,9 @@ struct StatementTests {
         ("listen on lo auth", ["1:1: invalid listen option: auth requires tls/smtps"]),
         ("listen on lo pki x", ["1:1: invalid listen option: pki requires tls/smtps"]),
         ("listen on lo tls", ["1:1: invalid listen option: pki required for tls/smtps"]),
+        ("listen on lo tls pki x protocols ssl3", ["1:34: invalid protocols: ssl3"]),
+        ("listen on lo tls pki x protocols tlsv1.1", ["1:34: invalid protocols: tlsv1.1"]),
+        ("action x relay protocols \"!all\"", ["1:26: invalid protocols: !all"]),
         ("listen on lo tls smtps", ["1:18: TLS mode already specified"]),
         ("listen on lo inet4 inet6", ["1:20: address family already specified"]),
         ("listen on lo port 0", ["1:19: invalid port: 0"]),
@@ -198,12 +201,12 @@ struct StatementTests {
     }
 
     @Test func `what is not built yet is an error only when the statement is right`() {
-        let text = "listen on lo tls pki x\nlisten on lo tls nothing\nmatch reject\npki x cert c key k"
+        let text = "listen on lo filter x\nlisten on lo tls nothing\nmatch reject\npki x cert c key k"
         let parsed = ServerConfiguration.parse(
-            Array(text.utf8), named: "t", options: ParseOptions(.partial, unsupported: [.listenTLS]))
+            Array(text.utf8), named: "t", options: ParseOptions(.partial, unsupported: [.listenFilter]))
         #expect(
             parsed.errors.map(\.description) == [
-                "t:1:14: listen option tls: not supported yet",
+                "t:1:14: listen option filter: not supported yet",
                 "t:2:18: syntax error: expected an option or end of line, found \"nothing\"",
             ])
     }

@@ -150,7 +150,7 @@ struct EdgeCheck<Message: EdgeMessage & Hashable>: Sendable {
     @Test func `a daemon to martletctl`() throws { try check(Samples.controlAnswers) }
 
     @Test func `descriptors travel only with messages that declare one`() {
-        #expect(Samples.parentToChild.filter { $0.carriesDescriptor }.count == 11)
+        #expect(Samples.parentToChild.filter { $0.carriesDescriptor }.count == 13)
         #expect(Samples.parentToLocal.map { $0.carriesDescriptor } == [true, false, false])
         #expect(Samples.queueToDelivery.map { $0.carriesDescriptor } == [false, false, false, false, true])
         #expect(!Samples.listenerToQueue.contains { $0.carriesDescriptor })

@@ -8,7 +8,9 @@ extension Samples {
     static let parentToChild: [ParentToChild] = [
         .assignment(assignment(uid: 1000)), .assignment(assignment(uid: nil)), .root, .spool,
         .socket(.listen(statement: 3)), .socket(.submission), .socket(.control),
-        .peer(.queue, generation: 2, worker: 1), .file(.table, name: "aliases"), .file(.key, name: "mx"),
+        .peer(.queue, generation: 2, worker: 1), .file(.table, name: "aliases"), .file(.serverKey, name: "mx"),
+        .file(.clientKey, name: "mx"), .file(.authorities, name: ParentToChild.systemAuthorities),
+        .ticketSecrets([[1, 2], []]), .ticketSecrets([]),
         .file(.certificate, name: "mx"), .text(.hosts, Array("127.0.0.1 localhost\n".utf8)), .text(.resolvers, []),
         .begin, .reload(generation: 3, configuration: "listen on lo\n"), .verbose(true), .alive(.max),
         .drain(seconds: 600),

@@ -167,10 +167,13 @@ enum Samples {
     ]
 
     static let toKeys: [ToKeys] = [
-        .sign(key: "mx.example.org", purpose: .server, algorithm: .ecdsa, [UInt8](repeating: 7, count: 32)),
-        .sign(key: "", purpose: .client, algorithm: .ed25519, []),
+        .sign(
+            KeyName(pki: "mx.example.org", fingerprint: [1, 2, 3]), purpose: .server, algorithm: .ecdsa,
+            [UInt8](repeating: 7, count: 32)),
+        .sign(KeyName(pki: "", fingerprint: []), purpose: .client, algorithm: .ed25519, []),
+        .holds(KeyName(pki: "mx.example.org", fingerprint: [9]), purpose: .client),
     ]
-    static let fromKeys: [FromKeys] = [.signature([1, 2, 3]), .refused("no such key")]
+    static let fromKeys: [FromKeys] = [.signature([1, 2, 3]), .refused("no such key"), .held]
 
     static let greetings = [EdgeGreeting(role: .queue, generation: 7)]
 }

@@ -49,6 +49,7 @@ import Testing
 
     private let digest = [UInt8](0..<32)
 
+    // The digest's length says which algorithm is meant; all tables here have SHA-256.
     nonisolated static let algorithms: [(String, SignatureAlgorithm, String)] = [
         ("-algorithm RSA -pkeyopt rsa_keygen_bits:2048", .rsaPKCS1WithSHA256, "-pkeyopt digest:sha256"),
         (
@@ -69,19 +70,9 @@ import Testing
         #expect(!shop.run("pkeyutl -verify -pubin -inkey key.pub -sigfile signature -in input \(proof)"))
     }
 
-    @Test func `a padded block is signed as it is`() throws {
-        let key = try makeKey("-algorithm RSA -pkeyopt rsa_keygen_bits:2048")
-        let block = [0] + [UInt8](repeating: 7, count: 255)
-        try shop.write(try key.sign(block, by: .rsaRaw), to: "signature")
-        let recover = "pkeyutl -verifyrecover -pubin -inkey key.pub -in signature -out back"
-        #expect(shop.run("\(recover) -pkeyopt rsa_padding_mode:none"))
-        #expect(try shop.open("back").readAll(limit: 1_000) == block)
-        #expect(throws: KeyFault.self) { try key.sign(Array(block.dropLast()), by: .rsaRaw) }
-    }
-
     @Test func `a key signs by its own algorithms only, and only digests`() throws {
         let curve = try makeKey("-algorithm EC -pkeyopt ec_paramgen_curve:P-256")
-        for algorithm in [SignatureAlgorithm.rsaRaw, .rsaPKCS1WithSHA256, .rsaPSSWithSHA256, .ed25519] {
+        for algorithm in [SignatureAlgorithm.rsaPKCS1WithSHA512, .rsaPKCS1WithSHA256, .rsaPSSWithSHA256, .ed25519] {
             #expect(throws: KeyFault.self) { try curve.sign(digest, by: algorithm) }
         }
         #expect(throws: KeyFault.self) { try curve.sign([], by: .ecdsa) }
@@ -94,9 +85,15 @@ import Testing
 
     @Test func `a role has its own purpose and no other`() throws {
         let ring = KeyRing()
-        ring.add(try makeKey("-algorithm ED25519"), as: "mail.example.org")
-        func answer(_ key: String, _ purpose: KeyPurpose, _ role: Role) -> FromKeys {
-            ring.answer(.sign(key: key, purpose: purpose, algorithm: .ed25519, digest), from: role)
+        let key = try makeKey("-algorithm ED25519")
+        for purpose in [KeyPurpose.server, .client] {
+            ring.add(key, as: KeyRing.Place(purpose: purpose, pki: "mail.example.org"))
+        }
+        func answer(_ name: String, _ purpose: KeyPurpose, _ role: Role) -> FromKeys {
+            ring.answer(
+                .sign(
+                    KeyName(pki: name, fingerprint: key.fingerprint), purpose: purpose, algorithm: .ed25519, digest),
+                from: role)
         }
         for (role, own, other) in [(Role.listener, KeyPurpose.server, KeyPurpose.client), (.relay, .client, .server)] {
             guard case .signature(let signature) = answer("mail.example.org", own, role) else {
@@ -108,6 +105,37 @@ import Testing
             #expect(answer("other.example.org", own, role) == .refused("no such key"))
         }
         #expect(answer("mail.example.org", .server, .lookup) == .refused("not a purpose of lookup"))
+    }
+
+    @Test func `a key is named by its certificate too, and the one before stays for a while`() throws {
+        let ring = KeyRing()
+        let place = KeyRing.Place(purpose: .server, pki: "mail.example.org")
+        let keys = try (0..<3).map { _ in try makeKey("-algorithm ED25519") }
+        func holds(_ key: PrivateKey, _ role: Role = .listener) -> FromKeys {
+            let purpose: KeyPurpose = role == .listener ? .server : .client
+            return ring.answer(
+                .holds(KeyName(pki: "mail.example.org", fingerprint: key.fingerprint), purpose: purpose), from: role)
+        }
+        let other = FromKeys.refused("not the key of that certificate")
+        ring.add(keys[0], as: place)
+        #expect(holds(keys[0]) == .held)
+        #expect(holds(keys[1]) == other)
+        #expect(holds(keys[0], .relay) == .refused("no such key"))
+        ring.add(keys[1], as: place)
+        ring.add(keys[1], as: place)
+        #expect(keys.map { holds($0) } == [.held, .held, other])
+        ring.add(keys[2], as: place)
+        #expect(keys.map { holds($0) } == [other, .held, .held])
+        #expect(ring.count == 2)
+        ring.keep(only: ["else.example.org"])
+        #expect(ring.count == 0)
+    }
+
+    @Test func `a fingerprint is that of the public key in DER`() throws {
+        let key = try makeKey("-algorithm EC -pkeyopt ec_paramgen_curve:P-256")
+        try #require(shop.run("pkey -pubin -in key.pub -outform DER -out key.der"))
+        try #require(shop.run("dgst -sha256 -binary -out key.digest key.der"))
+        #expect(try shop.open("key.digest").readAll(limit: 100) == key.fingerprint)
     }
 
     @Test func `what is no key is refused without a question`() throws {

@@ -102,23 +102,18 @@ extension Parser {
             use(.relayHeloSource, at: location)
             relay.heloSource = try table(for: .heloSource)
         case .pki:
-            use(.relayPKI, at: location)
             relay.pki = try keyReference().text
         case .ca:
-            use(.relayCA, at: location)
             relay.ca = try keyReference().text
         case .ciphers:
-            use(.relayCiphers, at: location)
             relay.ciphers = try string("a list of ciphers").text
         case .protocols:
-            use(.relayProtocols, at: location)
-            relay.protocols = try string("a list of protocols").text
+            relay.protocols = try protocols()
         case .src:
             use(.relaySource, at: location)
             relay.source = try table(for: .source)
         case .mailFrom: relay.mailFrom = try string("an address").text
         case .tls:
-            use(.relayTLS, at: location)
             relay.encryption = take(.noVerify) ? .requiredUnverified : .required
         case .srs:
             use(.relaySRS, at: location)
@@ -171,11 +166,6 @@ extension Parser {
         for text in hosts {
             guard let url = RelayURL(text) else {
                 throw Failure(message: "invalid relay host: \(VisibleText(text))", location: location)
-            }
-            switch url.scheme {
-            case .smtps: use(.relaySchemeSMTPS, at: location)
-            case .smtpTLS: use(.relaySchemeSTARTTLS, at: location)
-            case .smtp, .smtpPlain, .lmtp: break
             }
             if url.label != nil { use(.relayLabel, at: location) }
         }

@@ -9,7 +9,6 @@ extension Parser {
         let name = try keyName("ca")
         try expect(.cert)
         let path = try string("a file name")
-        use(.ca, at: location)
         let definition = CADefinition(name: name, certificatePath: path.text, location: location)
         if let index = configuration.authorities.firstIndex(where: { $0.name == name }) {
             configuration.authorities[index] = definition
@@ -60,6 +59,15 @@ extension Parser {
         var word = try string("a pki or ca name")
         word.text = word.text.asciiLowercased
         return word
+    }
+
+    /// The versions of TLS, as written.
+    mutating func protocols() throws(Failure) -> String {
+        let word = try string("a list of protocols")
+        guard TLSProtocols(parsing: word.text) != nil else {
+            throw Failure(message: "invalid protocols: \(VisibleText(word.text))", location: word.location)
+        }
+        return word.text
     }
 
     func checkPKI(_ name: Word) throws(Failure) {

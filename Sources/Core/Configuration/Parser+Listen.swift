@@ -105,25 +105,18 @@ extension Parser {
             use(.listenOptionalAuthentication, at: location)
             listener.authentication = .optional(isTableNext() ? try table(for: .credentials) : nil)
         case .smtps:
-            use(.listenSMTPS, at: location)
             listener.encryption = .immediate(clientCertificate())
         case .tls:
-            use(.listenTLS, at: location)
             listener.encryption = .offered
         case .tlsRequire:
-            use(.listenTLSRequire, at: location)
             listener.encryption = .required(clientCertificate())
         case .ciphers:
-            use(.listenCiphers, at: location)
             listener.ciphers = try string("a list of ciphers").text
         case .protocols:
-            use(.listenProtocols, at: location)
-            listener.protocols = try string("a list of protocols").text
+            listener.protocols = try protocols()
         case .pki:
-            use(.listenPKI, at: location)
             listener.pki.append(try pki(after: listener.pki.count))
         case .ca:
-            use(.listenCA, at: location)
             let name = try keyReference()
             try checkCA(name)
             listener.ca = name.text
@@ -148,10 +141,7 @@ extension Parser {
     }
 
     private mutating func clientCertificate() -> ListenStatement.ClientCertificate {
-        let location = peek().location
-        guard take(.verify) else { return .ignored }
-        use(.listenVerify, at: location)
-        return .required
+        take(.verify) ? .required : .ignored
     }
 
     // "port" ( NUM | STR | "smtp" | "smtps" )

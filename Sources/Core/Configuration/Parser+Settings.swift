@@ -116,7 +116,6 @@ extension Parser {
             }
         } else if take(.ciphers) {
             let ciphers = try string("a list of ciphers")
-            use(.smtpCiphers, at: ciphers.location)
             configuration.smtp.ciphers = ciphers.text
         } else if take(.maxMessageSize) {
             configuration.smtp.largestMessage = try size()

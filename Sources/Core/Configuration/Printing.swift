@@ -167,8 +167,8 @@ struct Printer {
         if isWhole {
             add("cert", pki.certificatePath)
             add("key", pki.keyPath)
-            add("dhe", pki.keyExchange?.rawValue)
         }
+        add("dhe", pki.keyExchange?.rawValue)
         endLine()
     }
 

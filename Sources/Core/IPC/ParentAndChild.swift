@@ -55,6 +55,8 @@ public enum ParentToChild: Hashable, Sendable {
     case file(FilePurpose, name: String)
     /// The hosts or resolver file of the system, now or changed.
     case text(SystemFile, [UInt8])
+    /// Secrets from which every Listener makes the keys of its session tickets, the newest first.
+    case ticketSecrets([[UInt8]])
     /// All that it needs to begin has been said.
     case begin
     case reload(generation: UInt32, configuration: String)
@@ -71,9 +73,17 @@ public enum ParentToChild: Hashable, Sendable {
 
     public enum FilePurpose: UInt8, Hashable, Sendable, WireValue {
         case table = 1
-        case key = 2
+        /// The private key of a pki name, for the server side of TLS.
+        case serverKey = 2
         case certificate = 3
+        /// The private key of a pki name, for the certificate that is shown to other servers.
+        case clientKey = 4
+        /// Those whom a ca name stands for; those of the system under the name `systemAuthorities`.
+        case authorities = 5
     }
+
+    /// No ca statement can have this name.
+    public static let systemAuthorities = ""
 
     public enum SystemFile: UInt8, Hashable, Sendable, WireValue {
         case hosts = 1
@@ -107,6 +117,7 @@ extension ParentToChild: EdgeMessage {
         case verbose = 10
         case alive = 11
         case drain = 12
+        case ticketSecrets = 13
     }
 
     private var kind: Tag {
@@ -123,6 +134,7 @@ extension ParentToChild: EdgeMessage {
         case .verbose: .verbose
         case .alive: .alive
         case .drain: .drain
+        case .ticketSecrets: .ticketSecrets
         }
     }
 
@@ -131,7 +143,7 @@ extension ParentToChild: EdgeMessage {
     public var carriesDescriptor: Bool {
         switch self {
         case .assignment, .root, .spool, .socket, .peer, .file: true
-        case .text, .begin, .reload, .verbose, .alive, .drain: false
+        case .text, .begin, .reload, .verbose, .alive, .drain, .ticketSecrets: false
         }
     }
 
@@ -162,6 +174,9 @@ extension ParentToChild: EdgeMessage {
             number.encode(to: &output)
         case .drain(let seconds):
             seconds.encode(to: &output)
+        case .ticketSecrets(let secrets):
+            UInt32(secrets.count).encode(to: &output)
+            for secret in secrets { secret.encode(to: &output) }
         }
     }
 
@@ -180,6 +195,12 @@ extension ParentToChild: EdgeMessage {
         case .verbose: self = .verbose(try reader.value())
         case .alive: self = .alive(try reader.value())
         case .drain: self = .drain(seconds: try reader.value())
+        case .ticketSecrets:
+            // Each has its length in front.
+            let count = try reader.count(ofAtLeast: 4)
+            var secrets: [[UInt8]] = []
+            for _ in 0..<count { secrets.append(try reader.value()) }
+            self = .ticketSecrets(secrets)
         }
     }
 }

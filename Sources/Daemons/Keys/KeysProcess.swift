@@ -2,6 +2,7 @@
 
 import Bytes
 import Channel
+import Configuration
 import IPC
 import Mail
 import Posix
@@ -10,6 +11,8 @@ import Reactor
 /// Holds the private keys and signs with them; a Listener that was taken over can use a key, but not carry it off.
 final class KeysProcess: DaemonProcess {
     private static let largestFile = 64 * 1024
+    // Longer than a session may go on under an old configuration.
+    private static let retirementMilliseconds: UInt64 = 11 * 60_000
 
     private let child: Child
     private let log: Log
@@ -17,6 +20,7 @@ final class KeysProcess: DaemonProcess {
     private let ring = KeyRing()
     private var peers: [PeerGrant: Peer<ToKeys, FromKeys>] = [:]
     private var desk: ControlDesk?
+    private let retirement = Timer()
 
     init(_ child: Child) {
         self.child = child
@@ -25,14 +29,23 @@ final class KeysProcess: DaemonProcess {
     }
 
     func begin() throws(KeyFault) {
-        for (purpose, name, held) in child.grants.files where purpose == .key {
-            guard let descriptor = held.take() else { continue }
-            ring.add(try read(descriptor, name), as: name)
+        var fault: KeyFault?
+        for (purpose, name, held) in child.grants.files {
+            guard let place = Self.place(purpose, name), let descriptor = held.take() else { continue }
+            do throws(KeyFault) {
+                ring.add(try read(descriptor, name), as: place)
+            } catch {
+                log.warning("\(error)")
+                fault = error
+            }
         }
+        // One bad file must not take the other keys away, when this is the successor of one that died.
+        if let fault, ring.count == 0 { throw fault }
         child.peerArrived = { [self] grant, descriptor in join(grant, descriptor) }
         child.fileArrived = { [self] purpose, name, descriptor in
-            if purpose == .key { replace(name, descriptor) }
+            if let place = Self.place(purpose, name) { replace(place, descriptor) }
         }
+        child.reloaded = { [self] _, configuration in retire(configuration) }
         child.drained = { _ in Loop.stop() }
         for case (.control, let held) in child.grants.sockets {
             guard let descriptor = held.take() else { continue }
@@ -50,10 +63,29 @@ final class KeysProcess: DaemonProcess {
         }
     }
 
-    private func replace(_ name: String, _ descriptor: consuming FileDescriptor) {
+    private static func place(_ purpose: ParentToChild.FilePurpose, _ name: String) -> KeyRing.Place? {
+        switch purpose {
+        case .serverKey: KeyRing.Place(purpose: .server, pki: name)
+        case .clientKey: KeyRing.Place(purpose: .client, pki: name)
+        case .table, .certificate, .authorities: nil
+        }
+    }
+
+    // Sessions that began under the configuration before may still want a key that is not named any more.
+    private func retire(_ configuration: String) {
+        let parsed = ServerConfiguration.parse(
+            Array(configuration.utf8), named: "keys", options: ParseOptions(.partial))
+        guard let configuration = parsed.configuration else {
+            return log.warning("keys: the new configuration cannot be read; all keys stay")
+        }
+        let names = Set(configuration.pki.map(\.name))
+        retirement.start(afterMilliseconds: Self.retirementMilliseconds) { [weak self] in self?.ring.keep(only: names) }
+    }
+
+    private func replace(_ place: KeyRing.Place, _ descriptor: consuming FileDescriptor) {
         do {
-            ring.add(try read(descriptor, name), as: name)
-            log.info("info: key of pki \(VisibleText(name)) replaced")
+            ring.add(try read(descriptor, place.pki), as: place)
+            log.debug("key of pki \(VisibleText(place.pki)) read")
         } catch {
             log.warning("\(error)")
         }
@@ -76,9 +108,14 @@ final class KeysProcess: DaemonProcess {
         switch answer {
         case .signature:
             counters.add("keys.signature")
+        case .held:
+            break
         case .refused(let reason):
             counters.add("keys.refused")
-            log.warning("\(grant.role.name): signature refused: \(reason)")
+            // Whoever only asked says what it does without.
+            if case .sign(let name, _, _, _) = request {
+                log.warning("\(grant.role.name): signature refused: pki \(VisibleText(name.pki)): \(reason)")
+            }
         }
         peers[grant]?.answer(correlation, answer)
     }

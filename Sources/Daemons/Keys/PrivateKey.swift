@@ -25,6 +25,8 @@ final class PrivateKey {
 
     private let key: OpaquePointer
     private let kind: Kind
+    /// SHA-256 of the public half, as a certificate has it.
+    let fingerprint: [UInt8]
 
     /// Must run before anything else of OpenSSL: nothing may be looked for in the file system.
     static func prepare() {
@@ -51,6 +53,7 @@ final class PrivateKey {
         }
         self.key = key
         self.kind = kind
+        fingerprint = Self.fingerprint(of: key)
     }
 
     isolated deinit { EVP_PKEY_free(key) }
@@ -63,41 +66,49 @@ final class PrivateKey {
         return EVP_PKEY_is_a(key, "ED25519") == 1 ? .ed25519 : nil
     }
 
-    /// The signature of `input`: a digest, for `rsaRaw` a whole padded block, for `ed25519` the message.
+    private static func fingerprint(of key: OpaquePointer) -> [UInt8] {
+        var bytes: UnsafeMutablePointer<UInt8>?
+        let count = i2d_PUBKEY(key, &bytes)
+        guard count > 0, let bytes else { return [] }
+        defer { CRYPTO_free(bytes, nil, 0) }
+        return [UInt8](unsafeUninitializedCapacity: 32) { buffer, filled in
+            filled = EVP_Digest(bytes, Int(count), buffer.baseAddress, nil, EVP_sha256(), nil) == 1 ? 32 : 0
+        }
+    }
+
+    /// The signature of `input`: a digest, for `ed25519` the message.
     func sign(_ input: [UInt8], by algorithm: SignatureAlgorithm) throws(KeyFault) -> [UInt8] {
         defer { ERR_clear_error() }
         switch (algorithm, kind) {
-        case (.rsaRaw, .rsa):
-            guard input.count == Int(EVP_PKEY_get_size(key)) else { throw KeyFault(description: "not a whole block") }
-            return try signDigest(input) { EVP_PKEY_CTX_set_rsa_padding($0, RSA_NO_PADDING) > 0 }
-        case (.rsaPKCS1WithSHA256, .rsa):
-            try Self.checkSHA256(input)
-            return try signDigest(input) {
-                EVP_PKEY_CTX_set_rsa_padding($0, RSA_PKCS1_PADDING) > 0
-                    && EVP_PKEY_CTX_set_signature_md($0, EVP_sha256()) > 0
-            }
-        case (.rsaPSSWithSHA256, .rsa):
-            try Self.checkSHA256(input)
-            // RFC 8446 section 4.2.3: the salt is as long as the digest.
-            return try signDigest(input) {
-                EVP_PKEY_CTX_set_rsa_padding($0, RSA_PKCS1_PSS_PADDING) > 0
-                    && EVP_PKEY_CTX_set_signature_md($0, EVP_sha256()) > 0
-                    && EVP_PKEY_CTX_set_rsa_pss_saltlen($0, RSA_PSS_SALTLEN_DIGEST) > 0
-            }
+        case (.rsaPSSWithSHA256, .rsa): return try signPadded(input, 32, EVP_sha256(), RSA_PKCS1_PSS_PADDING)
+        case (.rsaPSSWithSHA384, .rsa): return try signPadded(input, 48, EVP_sha384(), RSA_PKCS1_PSS_PADDING)
+        case (.rsaPSSWithSHA512, .rsa): return try signPadded(input, 64, EVP_sha512(), RSA_PKCS1_PSS_PADDING)
+        case (.rsaPKCS1WithSHA256, .rsa): return try signPadded(input, 32, EVP_sha256(), RSA_PKCS1_PADDING)
+        case (.rsaPKCS1WithSHA384, .rsa): return try signPadded(input, 48, EVP_sha384(), RSA_PKCS1_PADDING)
+        case (.rsaPKCS1WithSHA512, .rsa): return try signPadded(input, 64, EVP_sha512(), RSA_PKCS1_PADDING)
         case (.ecdsa, .ecdsa):
-            // From SHA-1, which TLS 1.2 may still ask for, to SHA-512.
-            guard (20...64).contains(input.count) else { throw KeyFault(description: "not a digest") }
+            // SHA-256, SHA-384 or SHA-512.
+            guard [32, 48, 64].contains(input.count) else { throw KeyFault(description: "not a digest") }
             return try signDigest(input) { _ in true }
         case (.ed25519, .ed25519):
             guard input.count <= Self.longestMessage else { throw KeyFault(description: "message too long") }
             return try signMessage(input)
-        case (.rsaRaw, _), (.rsaPKCS1WithSHA256, _), (.rsaPSSWithSHA256, _), (.ecdsa, _), (.ed25519, _):
+        case (.rsaPKCS1WithSHA256, _), (.rsaPSSWithSHA256, _), (.rsaPKCS1WithSHA384, _), (.rsaPSSWithSHA384, _),
+            (.rsaPKCS1WithSHA512, _), (.rsaPSSWithSHA512, _), (.ecdsa, _), (.ed25519, _):
             throw KeyFault(description: "not an algorithm of this key")
         }
     }
 
-    private static func checkSHA256(_ digest: [UInt8]) throws(KeyFault) {
-        guard digest.count == 32 else { throw KeyFault(description: "not a SHA-256 digest") }
+    private func signPadded(
+        _ digest: [UInt8], _ length: Int, _ kind: OpaquePointer?, _ padding: Int32
+    ) throws(KeyFault) -> [UInt8] {
+        guard digest.count == length else { throw KeyFault(description: "not a digest of that kind") }
+        return try signDigest(digest) { context in
+            EVP_PKEY_CTX_set_rsa_padding(context, padding) > 0 && EVP_PKEY_CTX_set_signature_md(context, kind) > 0
+                // RFC 8446 section 4.2.3: the salt is as long as the digest.
+                && (padding != RSA_PKCS1_PSS_PADDING
+                    || EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0)
+        }
     }
 
     private func signDigest(_ digest: [UInt8], _ setUp: (OpaquePointer) -> Bool) throws(KeyFault) -> [UInt8] {

@@ -8,6 +8,7 @@ import Mail
 import Posix
 import Reactor
 import SMTP
+import TLS
 
 /// One worker of the front door: takes clients, lets their sessions speak, and hands what they bring to Lookup and Queue.
 final class ListenerProcess: DaemonProcess {
@@ -29,6 +30,7 @@ final class ListenerProcess: DaemonProcess {
     let queue = QueueLink()
     let lookup = PeerSlot<LookupToListener, ListenerToLookup>()
     let names: NameCache
+    private(set) var tls: ListenerTLS?
 
     private var acceptors: [Acceptor] = []
     private var desk: ControlDesk?
@@ -58,6 +60,8 @@ final class ListenerProcess: DaemonProcess {
         settings.sizeLimit = configuration.smtp.largestMessage
         settings.maximumRecipients = configuration.smtp.recipientsPerMail
         settings.maximumMessages = configuration.smtp.mailsPerSession
+
+        if listeners.contains(where: { $0.encryption != .none }) { tls = try ListenerTLS(child, configuration) }
 
         child.peerArrived = { [unowned self] grant, descriptor in join(grant, descriptor) }
         child.drained = { [unowned self] seconds in drain(seconds) }
@@ -96,7 +100,13 @@ final class ListenerProcess: DaemonProcess {
                     grant, descriptor,
                     handle: { [weak self] message, correlation, _ in self?.heard(message, correlation) },
                     ended: { [weak self] in self?.queue.clear() }))
-        case .keys, .parent, .listener, .relay, .local, .account, .mailbox, .control:
+        case .keys:
+            guard let tls else { return }
+            let edge: Peer<FromKeys, ToKeys> = child.edge(
+                grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.tls?.keys.slot.clear() })
+            tls.keys.slot.set(edge)
+            tls.check()
+        case .parent, .listener, .relay, .local, .account, .mailbox, .control:
             break
         }
     }

@@ -5,6 +5,7 @@ import IPC
 import Mail
 import Reactor
 import SMTP
+import TLS
 
 /// The client of an internal session: brings one notice in by the front door, command by command.
 ///
@@ -83,6 +84,11 @@ final class NoticeStream: SessionStream {
     }
 
     func room() async throws(ConnectionError) {}
+    // An internal session asks for none.
+    func startTLS(_ context: ServerContext, _ signer: any Signer) async throws(TLSFault) -> ChannelSecurity {
+        throw TLSFault("not over this stream")
+    }
+
     func finish() async {}
     func interrupt() {}
 }

@@ -9,6 +9,7 @@ import Message
 import Posix
 import Reactor
 import SMTP
+import TLS
 
 /// One client: reads what it sends, does what its session says, and asks Lookup and Queue what the session asks.
 final class SessionDriver {
@@ -62,13 +63,32 @@ final class SessionDriver {
         var settings = owner.settings
         settings.serverName = serverName
         if !listener.offersDeliveryNotices { settings.extensions.remove(.deliveryStatus) }
-        session = ServerSession(
-            settings: settings, client: ServerSession.Client(address: address, hostName: hostName))
         let place = address.map { "\($0.hostText)" } ?? "local"
         owner.log.info("\(number) smtp connected address=\(place) host=\(VisibleText(hostName))")
         // Whoever of this host submits is named by the kernel, whatever the message says.
         if let localUser { owner.log.info("\(number) smtp event=submission uid=\(localUser)") }
 
+        let isImmediate: Bool
+        switch listener.encryption {
+        case .none:
+            isImmediate = false
+        case .immediate:
+            isImmediate = true
+        case .offered:
+            isImmediate = false
+            settings.encryption = .offered
+        case .required:
+            isImmediate = false
+            settings.encryption = .required
+        }
+        var client = ServerSession.Client(address: address, hostName: hostName)
+        var security: ChannelSecurity?
+        if isImmediate {
+            security = await handshake()
+            guard security != nil else { return await leave(nil) }
+            client.transport = .tls
+        }
+        session = ServerSession(settings: settings, client: client, security: security)
         var action = session.begin()
         while !session.isClosed {
             switch action {
@@ -85,17 +105,46 @@ final class SessionDriver {
             case .startData(let reply):
                 say(reply)
                 action = await receiveContent()
-            case .startTLS, .awaitCommand:
-                // Not offered.
-                action = session.tlsFailed()
+            case .startTLS(let reply):
+                say(reply)
+                action =
+                    if let security = await handshake() { session.tlsStarted(security) } else { session.tlsFailed() }
+            case .awaitCommand:
+                action = await nextCommand()
             case .close:
                 break
             }
         }
         rollback()
-        if case .close(let reply?) = action { say(reply) }
+        if case .close(let reply?) = action { await leave(reply) } else { await leave(nil) }
+    }
+
+    private func leave(_ reply: Reply?) async {
+        if let reply { say(reply) }
         await stream.finish()
         owner.log.info("\(number) smtp disconnected reason=\(endReason)")
+    }
+
+    /// What protects the session from now on; nil when the handshake came to nothing, and with it the session.
+    private func handshake() async -> ChannelSecurity? {
+        guard let statement, let tls = owner.tls, let context = tls.context(of: statement) else { return nil }
+        do throws(TLSFault) {
+            let security = try await stream.startTLS(context, tls.keys)
+            owner.counters.add("smtp.tls")
+            owner.log.info("\(number) smtp tls ciphers=\(security.version):\(security.cipher):\(security.bits)")
+            if case .verified(let certificate) = security.clientCertificate {
+                owner.log.info(
+                    "\(number) smtp cert-check result=\"verified\" fingerprint=\"SHA256:\(certificate.fingerprint)\"")
+            }
+            return security
+        } catch {
+            endReason = error.isDisconnection ? "disconnect" : "tls-accept-failed"
+            if !error.isDisconnection {
+                owner.counters.add("smtp.tls.failed")
+                owner.log.info("\(number) smtp tls error=\"\(VisibleText(error.description))\"")
+            }
+            return nil
+        }
     }
 
     /// The server stops: a session between two transactions ends now, another one after its message.
@@ -242,7 +291,8 @@ final class SessionDriver {
         defer { expansions += 1 }
         let request = ExpansionRequest(
             message: message, number: expansions, sender: transaction.sender, recipient: recipient,
-            report: report, statement: statement, origin: origin, isAuthenticated: address == nil, isSecure: false)
+            report: report, statement: statement, origin: origin, isAuthenticated: address == nil,
+            isSecure: session.isSecure)
         do {
             switch try await owner.lookup.request(.expand(request)) {
             case .accepted(let count):
@@ -295,8 +345,8 @@ final class SessionDriver {
         let date = MailDate(now, offset: zone.offset, zone: zone.name)
         let trace = TraceField(
             client: listener.masksSource ? nil : TraceField.Client(origin), serverName: serverName,
-            type: session.greetingVerb == .ehlo ? .esmtp : .smtp, messageID: message, onlyRecipient: onlyRecipient,
-            date: date)
+            type: TraceField.TransmissionType(rawValue: session.protocolName) ?? .smtp, messageID: message,
+            security: session.security, onlyRecipient: onlyRecipient, date: date)
         var head: [UInt8] = []
         trace.write(to: &head)
         let missing = completesHeader ? MissingFields(date: date, messageID: messageID) : nil

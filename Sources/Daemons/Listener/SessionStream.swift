@@ -4,6 +4,7 @@ import Bytes
 import Mail
 import Posix
 import Reactor
+import TLS
 
 /// Where a session's bytes come from and its replies go to.
 protocol SessionStream: AnyObject {
@@ -17,6 +18,8 @@ protocol SessionStream: AnyObject {
     func room() async throws(ConnectionError)
     /// Sends what is left and ends.
     func finish() async
+    /// Goes on under TLS, as the server; nothing may be buffered.
+    func startTLS(_ context: ServerContext, _ signer: any Signer) async throws(TLSFault) -> ChannelSecurity
     /// Ends a wait of the session, which then sees the end.
     func interrupt()
 }
@@ -44,6 +47,20 @@ final class NetworkStream: SessionStream {
 
     func room() async throws(ConnectionError) {
         try await connection.room(timeoutMilliseconds: ListenerProcess.idleMilliseconds)
+    }
+
+    func startTLS(_ context: ServerContext, _ signer: any Signer) async throws(TLSFault) -> ChannelSecurity {
+        do {
+            // The reply is the last that is said in plain text.
+            try await connection.drain(timeoutMilliseconds: ListenerProcess.idleMilliseconds)
+        } catch {
+            throw TLSFault("the connection is closed", isDisconnection: true)
+        }
+        // Whatever came before the handshake was not protected by it (RFC 3207 section 6).
+        guard connection.available == 0 else { throw TLSFault("plain text behind STARTTLS") }
+        let channel = try await TLSChannel.accept(
+            connection, context, signer: signer, timeoutMilliseconds: ListenerTLS.handshakeMilliseconds)
+        return channel.security
     }
 
     func finish() async {

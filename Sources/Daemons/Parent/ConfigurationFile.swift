@@ -30,6 +30,11 @@ enum ConfigurationFile {
             for error in result.errors { ThisProcess.say(text(of: error, withSource: ThisProcess.isTerminal(2))) }
             return 1
         }
+        let faults = KeyCheck.faults(of: configuration)
+        guard faults.isEmpty else {
+            for fault in faults { ThisProcess.say("\(fault)\n") }
+            return 1
+        }
         if invocation.isVerbose {
             for name in result.unusedMacros { ThisProcess.say("warning: macro '\(name)' not used\n") }
             ThisProcess.say(configuration.printed(for: .all), on: 1)

@@ -18,6 +18,9 @@ final class Era {
     let configuration: ServerConfiguration
     let listening: [(statement: UInt16, address: SocketAddress, socket: OpenSocket)]
     let userbases: [String: Userbase]
+    let keyFiles: KeyFiles
+    /// How the files of keys and certificates were when they were given away last, by path.
+    var keyMarks: [String: [Int64]] = [:]
     /// The files that alias tables include; no other is opened for Lookup.
     private(set) var includes: Set<String> = []
 
@@ -42,10 +45,11 @@ final class Era {
         }
         self.listening = listening
         userbases = try Era.readUserbases(configuration)
+        keyFiles = try KeyFiles(configuration, bundle: KeyFiles.systemBundles.first { FileFacts(at: $0) != nil })
         for path in tablePaths { _ = try Era.open(path, for: "table") }
-        for definition in configuration.pki {
-            if let path = definition.keyPath { _ = try Era.openKey(path) }
-            if let path = definition.certificatePath { _ = try Era.open(path, for: "certificate") }
+        for file in keyFiles.all {
+            _ = try file.open()
+            keyMarks[file.path] = FileFacts(at: file.path)?.mark ?? []
         }
     }
 
@@ -96,15 +100,6 @@ final class Era {
         } catch {
             throw StartFailure("\(purpose) \(path): \(error)")
         }
-    }
-
-    /// A private key, which only its owner, and perhaps a group, may read.
-    static func openKey(_ path: String) throws(StartFailure) -> FileDescriptor {
-        let file = try open(path, for: "key")
-        guard let facts = try? file.facts(), facts.mode & 0o027 == 0 else {
-            throw StartFailure("key \(path): insecure permissions (chmod 0600)")
-        }
-        return file
     }
 
     private static func readUserbases(_ configuration: ServerConfiguration) throws(StartFailure) -> [String: Userbase] {

@@ -76,8 +76,8 @@ extension House {
         case .queue: channel.send(.spool, passing: try estate.spoolCopy())
         case .listener: try furnishListener(channel, place.era ?? era)
         case .lookup: try sendTables(channel, place.era ?? era)
-        case .keys: try sendKeys(channel)
-        case .relay: sendCertificates(channel, era)
+        case .keys: try sendKeyFiles(channel, to: .keys, era)
+        case .relay: try sendKeyFiles(channel, to: .relay, era)
         case .resolver: for (file, content) in texts.contents { channel.send(.text(file, content)) }
         case .local, .parent, .account, .mailbox, .control: break
         }
@@ -91,32 +91,14 @@ extension House {
         if let submission = estate.submission, era.hasSubmission {
             channel.send(.socket(.submission), passing: try submission.descriptor.duplicate())
         }
-        sendCertificates(channel, era)
+        try sendKeyFiles(channel, to: .listener, era)
+        if !era.configuration.pkiOfListeners.isEmpty { sendTicketSecrets(channel) }
     }
 
     private func sendTables(_ channel: Peer<ChildToParent, ParentToChild>, _ era: Era) throws {
         era.findIncludes()
         for path in era.tablePaths {
             channel.send(.file(.table, name: path), passing: try Era.open(path, for: "table"))
-        }
-    }
-
-    func sendKeys(_ channel: Peer<ChildToParent, ParentToChild>) throws {
-        for definition in era.configuration.pki {
-            guard let path = definition.keyPath else { continue }
-            channel.send(.file(.key, name: definition.name), passing: try Era.openKey(path))
-        }
-    }
-
-    func sendCertificates(_ channel: Peer<ChildToParent, ParentToChild>, _ era: Era) {
-        for definition in era.configuration.pki {
-            guard let path = definition.certificatePath else { continue }
-            do {
-                channel.send(
-                    .file(.certificate, name: definition.name), passing: try Era.open(path, for: "certificate"))
-            } catch {
-                log.warning("\(error)")
-            }
         }
     }
 

@@ -136,6 +136,8 @@ extension House {
         let now = Loop.milliseconds
         if now - lastTexts >= timing.textInterval {
             lastTexts = now
+            refreshKeyFiles()
+            rotateTicketSecrets()
             for file in texts.refresh() {
                 for place in places where place.role == .resolver {
                     place.member?.channel?.send(.text(file, texts.contents[file] ?? []))

@@ -45,6 +45,11 @@ final class House {
     var drainStart: UInt64 = 0
     var lastTexts: UInt64 = 0
     var saidNotices: Set<String> = []
+    /// The newest first.
+    var ticketSecrets: [[UInt8]] = []
+    var lastTicketSecret: UInt64 = 0
+    /// How the files of keys and certificates were at the last look, by path.
+    var seenKeyMarks: [String: [Int64]] = [:]
     private var signals: [SignalWatch] = []
     private(set) lazy var desk = ControlDesk(self)
     let started: UInt64

@@ -120,12 +120,8 @@ extension House {
         for place in places where place.role != .listener && place.role != .lookup {
             guard let channel = place.member?.channel else { continue }
             channel.send(.reload(generation: era.number, configuration: era.part(for: place.role)))
-            do {
-                if place.role == .keys { try sendKeys(channel) }
-            } catch {
-                log.warning("\(error)")
-            }
-            if place.role == .relay { sendCertificates(channel, era) }
+            // None of them is missing that was there when the configuration was read, and what is gone since is told.
+            try? sendKeyFiles(channel, to: place.role, era)
         }
     }
 

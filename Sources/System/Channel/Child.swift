@@ -38,6 +38,7 @@ public final class Child {
     public var reloaded: (_ generation: UInt32, _ configuration: String) -> Void = { _, _ in }
     public var textChanged: (ParentToChild.SystemFile, [UInt8]) -> Void = { _, _ in }
     public var fileArrived: (ParentToChild.FilePurpose, String, consuming FileDescriptor) -> Void = { _, _, _ in }
+    public var ticketsChanged: ([[UInt8]]) -> Void = { _ in }
     public var drained: (_ seconds: UInt32) -> Void = { _ in Loop.stop() }
     private var isReady = false
     // The loop holds the child, and the child what it is for.
@@ -143,6 +144,8 @@ public final class Child {
             guard let descriptor else { return }
             let grant = PeerGrant(role: role, generation: generation, worker: worker)
             if isReady { peerArrived(grant, descriptor) } else { waitingPeers.append((grant, Held(descriptor))) }
+        case .ticketSecrets(let secrets):
+            ticketsChanged(secrets)
         case .text(let file, let bytes):
             textChanged(file, bytes)
         case .reload(let generation, let configuration):
@@ -161,6 +164,7 @@ public final class Child {
         public internal(set) var sockets: [(ParentToChild.Socket, Held)] = []
         public internal(set) var files: [(ParentToChild.FilePurpose, String, Held)] = []
         public internal(set) var texts: [ParentToChild.SystemFile: [UInt8]] = [:]
+        public internal(set) var ticketSecrets: [[UInt8]] = []
         public internal(set) var spool: Held?
         var root: Held?
 
@@ -215,6 +219,8 @@ public final class Child {
                 peers.append((PeerGrant(role: role, generation: generation, worker: worker), Held(descriptor)))
             case .file(let purpose, let name):
                 if let descriptor { grants.files.append((purpose, name, Held(descriptor))) }
+            case .ticketSecrets(let secrets):
+                grants.ticketSecrets = secrets
             case .text(let file, let bytes):
                 grants.texts[file] = bytes
             case .alive(let number):

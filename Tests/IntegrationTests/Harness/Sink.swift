@@ -10,11 +10,14 @@ final class Sink {
     let port: Int
     private let program: Program
 
-    init(_ instance: Instance, address: String = "127.0.0.1", port: Int? = nil) throws {
-        directory = "\(instance.directory)/sink.\(address).\(port ?? 0)"
+    init(
+        _ instance: Instance, address: String = "127.0.0.1", port: Int? = nil, options: [String] = []
+    ) throws {
+        let port = try port ?? Host.freePort(address)
+        directory = "\(instance.directory)/sink.\(address).\(port)"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        self.port = try port ?? Host.freePort(address)
-        program = try Program(["python3", Host.support("sink.py"), address, "\(self.port)", directory])
+        self.port = port
+        program = try Program(["python3", Host.support("sink.py"), address, "\(port)", directory] + options)
         guard program.output.wait(for: "ready") != nil else { throw Failure("no sink: \(program.errors.text)") }
     }
 
@@ -28,6 +31,9 @@ final class Sink {
         try program.write(order + "\n")
         _ = try #require(program.output.wait(for: "order \(order)", from: before))
     }
+
+    /// What it has said that holds `text`.
+    func lines(containing text: String) -> [String] { program.output.lines(containing: text) }
 
     var connections: Int { program.output.lines(containing: "connect ").count }
 

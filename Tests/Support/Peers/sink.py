@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: ISC
 """A small SMTP server for tests: says on standard output what happens, and does what standard input tells it.
 
-usage: sink.py ADDRESS PORT DIRECTORY
+usage: sink.py ADDRESS PORT DIRECTORY [--tls CERTIFICATE KEY] [--immediate] [--client-ca FILE]
 Each message goes into a file of DIRECTORY as it came, dots undone. Input: PHASE REPLY, where PHASE is one of connect,
 hello, mail, rcpt, rcpt.USER, data, end and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
-connection there; `PHASE hang` answers nothing until it is told otherwise.
+connection there; `PHASE hang` answers nothing until it is told otherwise. With --tls STARTTLS is offered, unless
+`offer no`, or TLS comes first; a reply to the phase starttls may hold \\r\\n, and what follows that is sent in plain text.
 """
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -41,8 +43,24 @@ class Closed(Exception):
     pass
 
 
-def serve(connection, number, directory):
+def wrap(connection, number, context):
+    connection = context.wrap_socket(connection, server_side=True)
+    peer = dict(item[0] for item in (connection.getpeercert() or {}).get("subject", ())).get("commonName", "-")
+    say("tls %d %s reused=%s peer=%s" % (number, connection.version(), connection.session_reused, peer))
+    return connection
+
+
+def serve(connection, number, directory, context, is_immediate):
     global count
+    is_secure = False
+    try:
+        if is_immediate:
+            connection = wrap(connection, number, context)
+            is_secure = True
+    except OSError as error:
+        say("failed %d %s" % (number, error))
+        connection.close()
+        return
     stream = connection.makefile("rb")
 
     def answer(phase, usual):
@@ -52,7 +70,7 @@ def serve(connection, number, directory):
             reply = replies.get(phase, usual)
         if reply is None:
             raise Closed()
-        connection.sendall(reply.encode() + b"\r\n")
+        connection.sendall(reply.encode().replace(b"\\r\\n", b"\r\n") + b"\r\n")
         return reply[:1] in "23"
 
     sender, recipients = None, []
@@ -66,7 +84,13 @@ def serve(connection, number, directory):
             verb = line[:4].upper()
             text = line.decode("latin-1").strip()
             if verb == b"EHLO":
-                answer("hello", "250-sink.example.org\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME")
+                offer = "" if is_secure or context is None or "offer" in replies else "250-STARTTLS\r\n"
+                answer("hello", "250-sink.example.org\r\n" + offer + "250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME")
+            elif verb == b"STAR" and context is not None:
+                if answer("starttls", "220 2.0.0 Go"):
+                    connection = wrap(connection, number, context)
+                    stream = connection.makefile("rb")
+                    is_secure, sender, recipients = True, None, []
             elif verb == b"HELO":
                 answer("hello", "250 sink.example.org")
             elif verb == b"MAIL":
@@ -112,6 +136,8 @@ def serve(connection, number, directory):
                 break
             else:
                 connection.sendall(b"500 5.5.2 What?\r\n")
+    except ssl.SSLError as error:
+        say("failed %d %s" % (number, error))
     except (Closed, OSError):
         pass
     finally:
@@ -121,6 +147,14 @@ def serve(connection, number, directory):
 
 def main():
     address, port, directory = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    options, context = sys.argv[4:], None
+    if "--tls" in options:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        at = options.index("--tls")
+        context.load_cert_chain(options[at + 1], options[at + 2])
+        if "--client-ca" in options:
+            context.load_verify_locations(options[options.index("--client-ca") + 1])
+            context.verify_mode = ssl.CERT_OPTIONAL
     listener = socket.create_server((address, port), backlog=256)
     threading.Thread(target=orders, daemon=True).start()
     say("ready %d" % listener.getsockname()[1])
@@ -129,7 +163,8 @@ def main():
         connection, _ = listener.accept()
         number += 1
         say("connect %d" % number)
-        threading.Thread(target=serve, args=(connection, number, directory), daemon=True).start()
+        threading.Thread(target=serve, args=(connection, number, directory, context, "--immediate" in options),
+                         daemon=True).start()
 
 
 main()
