@@ -79,7 +79,8 @@ import Testing
 
     @Test func `a host is left alone longer after each failure`() {
         let endpoint = Endpoint(
-            scheme: .smtp, name: name("a.example.org"), address: address("192.0.2.1"), port: 25)
+            scheme: .smtp, security: .opportunistic, name: name("a.example.org"), address: address("192.0.2.1"),
+            port: 25)
         var penalties = Penalties()
         #expect(!penalties.isBlocked(endpoint, now: 0))
         for seconds: UInt64 in [15, 60, 135] { expectEqual(penalties.failed(endpoint, now: 1000), seconds) }

@@ -6,12 +6,24 @@ import Mail
 /// One address to connect to.
 nonisolated struct Endpoint: Hashable, Sendable {
     let scheme: RelayURL.Scheme
+    let security: SecurityPolicy
     let name: Domain
     let address: IPAddress
     let port: UInt16
 
     /// As the log writes it, for example `smtp://192.0.2.1:25`.
-    var description: String { "\(scheme.rawValue)://\(address.hostText):\(port)" }
+    var description: String { "\(word)://\(address.hostText):\(port)" }
+
+    // The scheme that would have led to the same policy.
+    private var word: String {
+        switch (scheme, security) {
+        case (.lmtp, _): RelayURL.Scheme.lmtp.rawValue
+        case (_, .opportunistic): RelayURL.Scheme.smtp.rawValue
+        case (_, .none): RelayURL.Scheme.smtpPlain.rawValue
+        case (_, .required): RelayURL.Scheme.smtpTLS.rawValue
+        case (_, .immediate): RelayURL.Scheme.smtps.rawValue
+        }
+    }
 
     /// As a delivery's line names it: `192.0.2.1 (mx.example.org)`.
     var relayName: String { "\(address.hostText) (\(name))" }

@@ -7,6 +7,14 @@ nonisolated struct Penalties: Sendable {
     struct Key: Hashable, Sendable {
         let address: IPAddress
         let port: UInt16
+        // A certificate that is no good under one policy is no matter under another.
+        let security: SecurityPolicy
+
+        init(_ endpoint: Endpoint) {
+            address = endpoint.address
+            port = endpoint.port
+            security = endpoint.security
+        }
     }
 
     // The reference's numbers.
@@ -24,7 +32,7 @@ nonisolated struct Penalties: Sendable {
     /// Notes a failed attempt and returns for how many seconds the host is left alone. `now` in monotonic milliseconds.
     mutating func failed(_ endpoint: Endpoint, now: UInt64) -> UInt64 {
         if entries.count >= Self.most { entries = entries.filter { $0.value.until > now } }
-        let key = Key(address: endpoint.address, port: endpoint.port)
+        let key = Key(endpoint)
         let count = min((entries[key]?.count ?? 0) + 1, Self.longestSeconds)
         let seconds = min(Self.unitSeconds * count * count, Self.longestSeconds)
         entries[key] = Entry(count: count, until: now + seconds * 1000)
@@ -32,10 +40,10 @@ nonisolated struct Penalties: Sendable {
     }
 
     mutating func succeeded(_ endpoint: Endpoint) {
-        entries[Key(address: endpoint.address, port: endpoint.port)] = nil
+        entries[Key(endpoint)] = nil
     }
 
     func isBlocked(_ endpoint: Endpoint, now: UInt64) -> Bool {
-        (entries[Key(address: endpoint.address, port: endpoint.port)]?.until ?? 0) > now
+        (entries[Key(endpoint)]?.until ?? 0) > now
     }
 }

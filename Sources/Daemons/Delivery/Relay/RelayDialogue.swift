@@ -2,7 +2,6 @@
 
 import Bytes
 import Configuration
-import Glibc
 import IPC
 import Mail
 import Posix
@@ -19,6 +18,7 @@ final class RelayDialogue {
     private var parser = ReplyParser()
     private var task: RelayTask?
     private var isContentSent = false
+    private var hasDecidedOnTLS = false
     /// Why it ended, where that was not our wish.
     private(set) var error: String?
 
@@ -27,11 +27,17 @@ final class RelayDialogue {
         self.connection = connection
         self.endpoint = endpoint
         self.source = source
-        client = ClientSession(name: name, dialect: endpoint.scheme == .lmtp ? .lmtp : .smtp)
+        let isSecure = if case .immediate = endpoint.security { true } else { false }
+        client = ClientSession(
+            name: name, dialect: endpoint.scheme == .lmtp ? .lmtp : .smtp, channel: isSecure ? .tls : .plain)
     }
 
     /// Returns when nothing is left to say; the reason in a word.
     func run() async -> String {
+        if client.channel == .tls, let fault = await session.startTLS(connection, endpoint) {
+            error = fault
+            return "error"
+        }
         var action = client.begin()
         while true {
             switch action {
@@ -43,10 +49,10 @@ final class RelayDialogue {
             case .sendContent:
                 action = await sendContent()
             case .idle:
-                session.establish(endpoint)
-                action = await startNext()
+                action = await idle()
             case .startTLS:
-                return "error"
+                guard let next = await startTLS() else { return "error" }
+                action = next
             case .finished(let outcomes, let then):
                 finish(outcomes, then)
                 switch then {
@@ -60,11 +66,45 @@ final class RelayDialogue {
         }
     }
 
+    // MARK: TLS
+
+    private func idle() async -> ClientSession.Action {
+        if client.channel == .plain, !hasDecidedOnTLS {
+            hasDecidedOnTLS = true
+            switch session.step(toward: endpoint, offersTLS: client.offer.extensions.contains(.startTLS)) {
+            case .startTLS: return client.startTLS()
+            case .goOn: break
+            case .stop(let reason):
+                error = reason
+                return client.quit()
+            }
+        }
+        guard error == nil else { return client.quit() }
+        session.establish(endpoint)
+        return await startNext()
+    }
+
+    private func startTLS() async -> ClientSession.Action? {
+        // What the server, or somebody in its place, put behind its 220 in plain text is not taken for an answer that
+        // came under TLS (RFC 3207 section 6).
+        guard connection.available == 0 else {
+            error = "plain text behind the reply to STARTTLS"
+            return nil
+        }
+        if let fault = await session.startTLS(connection, endpoint) {
+            error = fault
+            return nil
+        }
+        parser = ReplyParser()
+        return client.tlsStarted()
+    }
+
     private func word(for ending: ClientSession.Ending) -> String {
         switch ending {
         case .quit:
             return "quit"
         case .refused(let reply), .lost(let reply):
+            if client.channel == .plain, hasDecidedOnTLS, !session.isEstablished { session.refusedTLS(endpoint) }
             error = "\(reply)"
             return "error"
         }
@@ -106,7 +146,7 @@ final class RelayDialogue {
 
     private func startNext() async -> ClientSession.Action {
         guard let next = await session.nextTask() else { return client.quit() }
-        if session.hasMessages, hasEnded {
+        if session.hasMessages, connection.hasSpokenOrEnded {
             // The server went while we waited: no message has to suffer for that.
             session.giveBack(next)
             return client.closed()
@@ -118,12 +158,6 @@ final class RelayDialogue {
             ClientSession.Transaction(
                 sender: session.rewritten(next.sender), recipients: recipients, request: next.request,
                 size: ByteCount(Int(clamping: next.content.length))))
-    }
-
-    private var hasEnded: Bool {
-        var byte: UInt8 = 0
-        let count = recv(connection.number, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
-        return count >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)
     }
 
     private func sendContent() async -> ClientSession.Action {

@@ -6,6 +6,7 @@ import IPC
 import Mail
 import Posix
 import Reactor
+import TLS
 
 /// Delivers to other hosts: sorts by action and domain, and keeps the connections of each route.
 final class RelayProcess: DaemonProcess {
@@ -18,6 +19,7 @@ final class RelayProcess: DaemonProcess {
     let serverName: Domain
     let tables = PeerSlot<LookupToRelay, RelayToLookup>()
     let lookup: RouteLookup
+    let tls: RelayTLS
     var penalties = Penalties()
     private var configuration: ServerConfiguration
     private var routes: [RouteKey: RelayRoute] = [:]
@@ -38,6 +40,7 @@ final class RelayProcess: DaemonProcess {
         }
         self.configuration = configuration
         serverName = name
+        tls = RelayTLS(child)
         lookup = RouteLookup(
             configuration, ownName: name,
             ownAddresses: Set(child.assignment.localAddresses.compactMap { IPAddress($0) }))
@@ -88,7 +91,11 @@ final class RelayProcess: DaemonProcess {
             tables.set(
                 child.edge(
                     grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.tables.clear() }))
-        case .parent, .listener, .relay, .local, .keys, .account, .mailbox, .control:
+        case .keys:
+            let edge: Peer<FromKeys, ToKeys> = child.edge(
+                grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.tls.keys.slot.clear() })
+            tls.keys.slot.set(edge)
+        case .parent, .listener, .relay, .local, .account, .mailbox, .control:
             break
         }
     }

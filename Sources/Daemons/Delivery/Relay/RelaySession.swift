@@ -9,6 +9,7 @@ import Mail
 import Posix
 import Reactor
 import SMTP
+import TLS
 
 /// One connection of a route, from the search for a host that answers to the last message.
 final class RelaySession {
@@ -26,6 +27,7 @@ final class RelaySession {
     /// Of the host that it is connected to.
     private(set) var address: IPAddress?
     private var isEnding = false
+    private var channel: TLSChannel?
     private var messages = 0
     private var waiter: UnsafeContinuation<Void, Never>?
     private let idleTimer = Timer()
@@ -120,9 +122,59 @@ final class RelaySession {
         guard let name = await greetingName(local) else { return fail("Could not retrieve helo name") }
         let dialogue = RelayDialogue(self, connection, endpoint, name: name, source: local?.hostText ?? "-")
         let ending = await dialogue.run()
+        if let channel { process.tls.keepSession(of: channel, endpoint, route.action) }
         if let error = dialogue.error { process.child.log.info("\(id) mta error reason=\(VisibleText(error))") }
         process.child.log.info("\(id) mta disconnected reason=\(ending) messages=\(messages)")
         return isEstablished ? .served : .failed(dialogue.error ?? "Network error on destination MXs")
+    }
+
+    // MARK: TLS
+
+    enum Step {
+        case startTLS
+        case goOn
+        /// The policy of the route cannot be kept; why.
+        case stop(String)
+    }
+
+    /// What follows the greeting of a server that offers STARTTLS or not.
+    func step(toward endpoint: Endpoint, offersTLS: Bool) -> Step {
+        let now = Loop.milliseconds
+        switch endpoint.security {
+        case .none, .immediate: return .goOn
+        case .required: return offersTLS ? .startTLS : .stop("TLS required but not supported by remote host")
+        case .opportunistic:
+            if offersTLS { return process.tls.memory.cannotDoTLS(endpoint, now: now) ? .goOn : .startTLS }
+            return process.tls.memory.mustHaveTLS(endpoint, now: now)
+                ? .stop("TLS was there before and is not offered now") : .goOn
+        }
+    }
+
+    /// Goes on under TLS; why not, where that fails.
+    func startTLS(_ connection: Connection, _ endpoint: Endpoint) async -> String? {
+        do throws(TLSFault) {
+            let channel = try await process.tls.connect(connection, to: endpoint, route.action)
+            self.channel = channel
+            process.tls.memory.succeeded(endpoint, now: Loop.milliseconds)
+            process.counters.add("mta.tls")
+            let security = channel.security
+            process.child.log.info("\(id) mta tls ciphers=\(security.version):\(security.cipher):\(security.bits)")
+            if let fingerprint = channel.peerFingerprint {
+                let result = if case .verified = security.clientCertificate { "valid" } else { "unverified" }
+                process.child.log.info(
+                    "\(id) mta cert-check result=\"\(result)\" fingerprint=\"SHA256:\(fingerprint)\"")
+            }
+            return nil
+        } catch {
+            refusedTLS(endpoint)
+            return "TLS: \(error)"
+        }
+    }
+
+    /// The server offered TLS and could not do it. This try ends here; a later one may do without where TLS was only
+    /// a wish.
+    func refusedTLS(_ endpoint: Endpoint) {
+        if case .opportunistic = endpoint.security { process.tls.memory.failed(endpoint, now: Loop.milliseconds) }
     }
 
     private func fail(_ reason: String) -> Attempt {
@@ -132,15 +184,7 @@ final class RelaySession {
 
     /// What the configuration demands of this connection and cannot be given to it.
     private func missingFeature(_ endpoint: Endpoint) -> String? {
-        switch endpoint.scheme {
-        case .smtpTLS, .smtps: return "TLS required but not available"
-        case .smtp, .smtpPlain, .lmtp: break
-        }
-        switch route.action.encryption {
-        case .required, .requiredUnverified: return "TLS required for relaying"
-        case .opportunistic: break
-        }
-        return route.action.credentials == nil ? nil : "Refuse to AUTH over insecure channel"
+        route.action.credentials == nil ? nil : "Refuse to AUTH over insecure channel"
     }
 
     private func greetingName(_ local: IPAddress?) async -> Domain? {

@@ -25,51 +25,57 @@ final class RouteLookup {
         let choice = TargetChoice(ownName: ownName, ownAddresses: ownAddresses, family: family)
         switch action.destination {
         case .mailExchangers:
-            return await exchangers(key.domain, choice, nil)
+            return await exchangers(key.domain, choice, nil, action.encryption)
         case .backup(let exchanger):
-            return await exchangers(key.domain, choice, exchanger.flatMap { Domain($0) })
+            return await exchangers(key.domain, choice, exchanger.flatMap { Domain($0) }, action.encryption)
         case .host(let table):
             let urls = hosts(of: table)
             guard !urls.isEmpty else { return Self.noRoute }
             let first = turn % urls.count
-            return await hosts(Array(urls[first...] + urls[..<first]), choice)
+            return await hosts(Array(urls[first...] + urls[..<first]), choice, action.encryption)
         case .domain(let table):
             guard let text = entry(key.domain, of: table), let url = RelayURL(text) else { return Self.noRoute }
-            return await hosts([url], choice)
+            return await hosts([url], choice, action.encryption)
         }
     }
 
-    private func exchangers(_ name: String, _ choice: TargetChoice, _ exchanger: Domain?) async -> RouteResult {
+    private func exchangers(
+        _ name: String, _ choice: TargetChoice, _ exchanger: Domain?, _ encryption: RelayAction.Encryption
+    ) async -> RouteResult {
         guard let domain = Domain(name) else {
             return .outcome(.failed(Reply(550, EnhancedStatus(5, 1, 2), "Invalid domain name")))
         }
         switch domain.form {
         case .literal(let address):
             let target = RouteTarget(name: domain, preference: 0, addresses: [address], isSecure: false)
-            return choice.exchangers([target])
+            return choice.exchangers([target], encryption)
         case .name:
             break
         }
         switch await ask(domain, isHost: false) {
-        case .found(let targets, _, _): return choice.exchangers(targets, exchanger: exchanger)
+        case .found(let targets, _, _): return choice.exchangers(targets, exchanger: exchanger, encryption)
         case .failed(let reply): return .outcome(.failed(reply))
         case .deferred(let reply): return .outcome(.deferred(reply))
         }
     }
 
-    private func hosts(_ urls: [RelayURL], _ choice: TargetChoice) async -> RouteResult {
+    private func hosts(
+        _ urls: [RelayURL], _ choice: TargetChoice, _ encryption: RelayAction.Encryption
+    ) async -> RouteResult {
+        let urls = urls.filter { SecurityPolicy($0.scheme, encryption) != nil }
+        guard !urls.isEmpty else { return TargetChoice.excluded }
         var endpoints: [Endpoint] = []
         var failure: Reply?
         for url in urls {
             if let address = IPAddress(url.host) {
                 let target = RouteTarget(
                     name: Domain(literal: address), preference: 0, addresses: [address], isSecure: false)
-                endpoints += choice.host([target], url)
+                endpoints += choice.host([target], url, encryption)
                 continue
             }
             guard let name = Domain(url.host) else { continue }
             switch await ask(name, isHost: true) {
-            case .found(let targets, _, _): endpoints += choice.host(targets, url)
+            case .found(let targets, _, _): endpoints += choice.host(targets, url, encryption)
             case .failed(let reply), .deferred(let reply): failure = reply
             }
         }

@@ -21,14 +21,18 @@ nonisolated struct TargetChoice: Sendable {
 
     /// The mail exchangers of a domain. `exchanger` is the name under which this host is one of them, when it is not its
     /// own name.
-    func exchangers(_ targets: [RouteTarget], exchanger: Domain? = nil) -> RouteResult {
+    func exchangers(
+        _ targets: [RouteTarget], exchanger: Domain? = nil, _ encryption: RelayAction.Encryption = .opportunistic
+    ) -> RouteResult {
+        guard let security = SecurityPolicy(.smtp, encryption) else { return Self.excluded }
         // RFC 5321 section 5.1: where we are one of them, only the better ones are left.
         let limit = targets.filter { isOwn($0, exchanger ?? ownName) }.map(\.preference).min()
         let better = targets.filter { target in limit.map { target.preference < $0 } ?? true }
         var endpoints: [Endpoint] = []
         for target in better.sorted(by: { $0.preference < $1.preference }) {
             for address in target.addresses where mayConnect(to: address) {
-                endpoints.append(Endpoint(scheme: .smtp, name: target.name, address: address, port: Self.port))
+                endpoints.append(
+                    Endpoint(scheme: .smtp, security: security, name: target.name, address: address, port: Self.port))
             }
         }
         guard !endpoints.isEmpty else {
@@ -38,14 +42,22 @@ nonisolated struct TargetChoice: Sendable {
     }
 
     /// A host that the administrator named: it may be anything, this host too.
-    func host(_ targets: [RouteTarget], _ url: RelayURL) -> [Endpoint] {
-        targets.flatMap { target in
+    func host(
+        _ targets: [RouteTarget], _ url: RelayURL, _ encryption: RelayAction.Encryption = .opportunistic
+    ) -> [Endpoint] {
+        // A host in plain text under an action that wants TLS is none.
+        guard let security = SecurityPolicy(url.scheme, encryption) else { return [] }
+        return targets.flatMap { target in
             target.addresses.map { address in
                 Endpoint(
-                    scheme: url.scheme, name: target.name, address: address, port: url.port ?? url.scheme.usualPort)
+                    scheme: url.scheme, security: security, name: target.name, address: address,
+                    port: url.port ?? url.scheme.usualPort)
             }
         }
     }
+
+    static let excluded = RouteResult.outcome(
+        .deferred(Reply(451, EnhancedStatus(4, 7, 10), "TLS required for relaying")))
 
     func ofFamily(_ endpoints: [Endpoint]) -> RouteResult {
         let usable = endpoints.filter { family == nil || $0.address.unmapped.family == family }
