@@ -58,10 +58,11 @@ import Testing
         #expect(throws: TableFault.self) { try read("example.org: joe\n", "names", tables) }
     }
 
-    @Test func `sources are used in turn`() throws {
+    @Test func `sources are used in turn`() async throws {
         let tables = try tables()
-        let keys = try (0..<3).map { _ in try tables.next(in: "sources") }
+        var keys: [String?] = []
+        for _ in 0..<3 { keys.append(try await tables.next(in: "sources", for: .source)) }
         #expect(keys == ["192.0.2.1", "192.0.2.2", "192.0.2.1"])
-        #expect(throws: TableFailure.self) { try tables.next(in: "nowhere") }
+        await #expect(throws: TableFailure.self) { _ = try await tables.next(in: "nowhere", for: .source) }
     }
 }

@@ -15,6 +15,7 @@ import Testing
         return true
     }
     func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String? { nil }
+    func next(in name: String, for service: TableService) async throws(TableFailure) -> String? { nil }
     func user(named name: String) async -> UserLookup { .absent }
     func forward(of user: UserRecord) async -> ForwardFile { .absent }
     func include(_ path: String) async -> IncludedFile { .absent }

@@ -25,6 +25,11 @@ struct DictionaryWorld: ExpansionWorld {
         return table.value(of: key, for: service)
     }
 
+    func next(in name: String, for service: TableService) async throws(TableFailure) -> String? {
+        guard !brokenTables.contains(name), let table = tables[name] else { throw TableFailure() }
+        return table.keys.first
+    }
+
     func user(named name: String) async -> UserLookup { users[name] ?? .absent }
     func forward(of user: UserRecord) async -> ForwardFile { forwards[user.name] ?? .absent }
     func include(_ path: String) async -> IncludedFile { includes[path] ?? .absent }

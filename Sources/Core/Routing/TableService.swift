@@ -22,10 +22,15 @@ public struct TableFailure: Error, Hashable, Sendable {
     public init() {}
 }
 
-/// The tables of the configuration, in memory or in another process.
+/// The tables of the configuration, in memory or in another process: whoever asks waits, and nothing else does.
+///
+/// Keys are given in any case and compared in lower case; only of ``TableService/authentication`` is a key passed on as it is,
+/// for it holds a password.
 public protocol TableLookups {
     /// Whether the table `name` has a key that matches `key` in the way of `service`.
     func contains(_ key: String, in name: String, for service: TableService) async throws(TableFailure) -> Bool
     /// The value of the first key that matches; nil when none does.
     func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String?
+    /// The next element of the table, round and round; nil when it has none.
+    func next(in name: String, for service: TableService) async throws(TableFailure) -> String?
 }

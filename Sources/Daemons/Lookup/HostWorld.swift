@@ -31,6 +31,10 @@ final class HostWorld: ExpansionWorld {
         try await tables.value(of: key, in: name, for: service)
     }
 
+    @MainActor func next(in name: String, for service: TableService) async throws(TableFailure) -> String? {
+        try await tables.next(in: name, for: service)
+    }
+
     @MainActor func user(named name: String) async -> UserLookup { await users.user(named: name) }
 
     @MainActor func forward(of user: UserRecord) async -> ForwardFile {

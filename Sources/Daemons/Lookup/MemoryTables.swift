@@ -114,7 +114,7 @@ final class MemoryTables: TableLookups {
     }
 
     /// The next key of the table, round and round; nil when it is empty.
-    func next(in name: String) throws(TableFailure) -> String? {
+    @MainActor func next(in name: String, for service: TableService) async throws(TableFailure) -> String? {
         guard let content = contents[name] else { throw TableFailure() }
         return rotations[name, default: TableRotation(content)].next()
     }

@@ -27,7 +27,7 @@ final class RelayQuestions {
         do throws(TableFailure) {
             switch question {
             case .heloName(let action, let source): return .heloName(try await heloName(action, source))
-            case .source(let action): return .source(try source(action))
+            case .source(let action): return .source(try await source(action))
             }
         } catch {
             return .temporaryFailure
@@ -56,9 +56,9 @@ final class RelayQuestions {
         return domain
     }
 
-    private func source(_ action: String) throws(TableFailure) -> IPAddress? {
+    private func source(_ action: String) async throws(TableFailure) -> IPAddress? {
         guard let table = try relay(action).source?.name else { return nil }
-        let key = try tables.next(in: table)
+        let key = try await tables.next(in: table, for: .source)
         guard let address = key.flatMap({ IPAddress(hostText: $0) }) else {
             log.warning("table \"\(table)\": no address to connect from\(key.map { ": \(VisibleText($0))" } ?? "")")
             throw TableFailure()
