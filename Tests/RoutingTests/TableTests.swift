@@ -80,6 +80,62 @@ import Testing
         #expect(content.contains("192.0.2.9", for: .networkAddress))
     }
 
+    @Test func `a table is read in parts as it is at once`() throws {
+        let bytes = Array((0..<1000).map { "Key\($0): value \($0),\n  more\n" }.joined().utf8)
+        var text = TableText(bytes, file: "t", dialect: .aliases)
+        var parts = 1
+        while try text.readLines(atMost: 7) == .unfinished { parts += 1 }
+        let content = text.finished()
+        #expect(parts == 286)
+        #expect(content.count == 1000)
+        #expect(content.value(of: "KEY999", for: .alias) == "value 999, more")
+    }
+
+    @Test func `makemap wants each key once`() {
+        #expect(throws: TableTextError(file: "t", line: 3, reason: .duplicateKey, key: "a")) {
+            try TableText.content(of: Array("a 1\nb 2\nA 3\n".utf8), file: "t", duplicates: .refuse)
+        }
+        let error = TableTextError(file: "t", line: 3, reason: .duplicateKey, key: "a")
+        #expect("\(error)" == "t:3 duplicate entry for a")
+    }
+
+    @Test func `a line of a megabyte is refused, and so is a list of one alias that long`() {
+        let long = String(repeating: "x", count: 1 << 20)
+        for text in ["a: \(long)\n", long, "# \(long)\n"] {
+            #expect(throws: TableTextError(file: "t", line: 1, reason: .longLine)) { try content(text) }
+        }
+        let continued = "a: b,\n" + String(repeating: "  member@example.org,\n", count: 4000)
+        let error = #expect(throws: TableTextError.self) { try content(continued, .aliases) }
+        #expect(error?.reason == .longLine)
+    }
+
+    @Test func `ten thousand members of an alias that are short enough are read`() throws {
+        let members = (0..<10_000).map { String($0) }.joined(separator: ",")
+        #expect(try content("all: \(members)\n", .aliases).value(of: "all", for: .alias) == members)
+    }
+
+    @Test(
+        arguments: [
+            [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1, 0, 0, 0], [0xEF, 0xBB, 0xBF, 0xFE, 0x0A], [0xFF, 0xFE, 0x61, 0x00],
+            [0x50, 0x4B, 0x03, 0x04, 0x0A, 0x00],
+        ] as [[UInt8]])
+    func `a binary file is no table`(bytes: [UInt8]) {
+        #expect(throws: TableTextError.self) { try TableText.content(of: bytes, file: "t") }
+    }
+
+    @Test func `an address is found however it is written`() {
+        let table = TableContent(list: [
+            "2001:db8:0:0::1", "[2001:db8::2]", "2001:db8::3", "IPv6:2001:db8::4", "192.0.2.1",
+        ])
+        for number in 1...4 {
+            #expect(table.contains("[2001:db8::\(number)]", for: .networkAddress), "\(number)")
+            #expect(table.contains("2001:db8::\(number)", for: .networkAddress), "\(number)")
+        }
+        #expect(table.contains("192.0.2.1", for: .networkAddress))
+        #expect(!table.contains("192.0.2.10", for: .networkAddress))
+        #expect(!table.contains("[2001:db8::5]", for: .networkAddress))
+    }
+
     @Test func `values are found by pattern in the order of keys`() {
         let table = TableContent(mapping: [
             ("*.example.org", "1"), ("a*", "2"), ("192.0.2.0/24", "3"), ("[::1]", "4"), ("@*.org", "5"),

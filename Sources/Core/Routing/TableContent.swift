@@ -2,7 +2,6 @@
 
 import Bytes
 public import Configuration
-import Mail
 
 /// The content of a table that is held in memory, indexed for every way of asking: a million exact keys cost one hash.
 ///
@@ -18,31 +17,25 @@ public struct TableContent: Sendable {
 
     public let shape: Shape
     // A list has empty values.
-    private var values: [String: String] = [:]
-    private var domains = DomainPattern.Index()
-    private var mailboxes = MailboxPattern.Index()
-    private var networks = NetworkPattern.Index()
-    private var wildcards: [String] = []
-    private var expressions: [(key: String, expression: RegularExpression)]?
+    private var entries = EntryStore()
+    private var patterns = KeyPatterns()
+    private var isCompiled = false
 
     public init(list: some Sequence<String>) {
-        self.init(.list, capacity: list.underestimatedCount)
-        for key in list { insert(key, "") }
-        sortPatterns()
+        self.init(.list)
+        for key in list { insert(key.asciiLowercased.utf8.span, "".utf8.span) }
+        patterns.sort()
     }
 
     /// A later value replaces an earlier one of the same key.
     public init(mapping: some Sequence<(String, String)>) {
-        self.init(.mapping, capacity: mapping.underestimatedCount)
-        for (key, value) in mapping { insert(key, value) }
-        sortPatterns()
+        self.init(.mapping)
+        for (key, value) in mapping { insert(key.asciiLowercased.utf8.span, value.utf8.span) }
+        patterns.sort()
     }
 
-    /// To be filled entry by entry and then sorted.
-    init(_ shape: Shape, capacity: Int) {
-        self.shape = shape
-        values.reserveCapacity(capacity)
-    }
+    /// To be filled entry by entry and then finished.
+    init(_ shape: Shape) { self.shape = shape }
 
     /// The content that the configuration itself spells; nil for a table whose content is elsewhere.
     public init?(_ kind: TableDefinition.Kind) {
@@ -53,28 +46,16 @@ public struct TableContent: Sendable {
         }
     }
 
-    public var count: Int { values.count }
+    public var count: Int { entries.count }
     /// All keys in ascending order.
-    public var keys: [String] { values.keys.sorted() }
+    public var keys: [String] { entries.sorted.map(entries.key) }
 
     public func contains(
         _ key: String, for service: TableService, delimiters: SubaddressDelimiters = .plus
     ) -> Bool {
         let key = key.asciiLowercased
-        if values[key] != nil, service != .mailbox, service != .regularExpression { return true }
-        switch service {
-        case .domain:
-            return domains.matches(key)
-        case .networkAddress:
-            return IPAddress(hostText: key).map(networks.matches) ?? false
-        case .mailbox:
-            return containsMailbox(key, delimiters)
-        case .regularExpression:
-            if let expressions { return expressions.contains { $0.expression.matches(key) } }
-            return values.keys.contains { RegularExpression($0)?.matches(key) ?? false }
-        case .alias, .credentials, .authentication, .user, .source, .nameOfAddress, .senders, .relayHost, .text:
-            return false
-        }
+        if service == .regularExpression, !isCompiled { return compiled.contains(key, for: service) }
+        return patterns.matches(key, for: service, delimiters: delimiters) { entries.find($0) != nil }
     }
 
     /// The value of `key`, or of the first key in ascending order that matches it; nil when there is none.
@@ -82,84 +63,55 @@ public struct TableContent: Sendable {
         of key: String, for service: TableService, delimiters: SubaddressDelimiters = .plus
     ) -> String? {
         let key = key.asciiLowercased
-        if let value = values[key] { return value }
-        switch service {
-        case .domain:
-            guard domains.matches(key) else { return nil }
-            return wildcards.first { DomainPattern($0).matches(key) }.flatMap { values[$0] }
-        case .nameOfAddress, .networkAddress:
-            guard let address = IPAddress(hostText: key) else { return nil }
-            if let value = values[address.description] ?? values[address.hostText] { return value }
-            guard service == .networkAddress, networks.matches(address) else { return nil }
-            return keys.first { NetworkPattern($0)?.matches(address) ?? false }.flatMap { values[$0] }
-        case .mailbox:
-            guard containsMailbox(key, delimiters) else { return nil }
-            return keys.first { MailboxPattern($0).matches(key, delimiters: delimiters) }.flatMap { values[$0] }
-        case .regularExpression:
-            if let expressions { return expressions.first { $0.expression.matches(key) }.flatMap { values[$0.key] } }
-            return keys.first { RegularExpression($0)?.matches(key) ?? false }.flatMap { values[$0] }
-        case .alias, .credentials, .authentication, .user, .source, .senders, .relayHost, .text:
-            return nil
+        if service == .regularExpression, !isCompiled { return compiled.value(of: key, for: service) }
+        let found = patterns.firstKey(matching: key, for: service, delimiters: delimiters) {
+            entries.find($0) != nil
         }
+        return found.flatMap(entries.find).map(entries.value)
     }
 
     /// Compiles the keys as regular expressions, once, for a table that is used as such, and returns those that are none.
     public mutating func compileRegularExpressions() -> [String] {
-        var compiled: [(key: String, expression: RegularExpression)] = []
-        var invalid: [String] = []
-        for key in keys {
-            if let expression = RegularExpression(key) {
-                compiled.append((key, expression))
-            } else {
-                invalid.append(key)
-            }
-        }
-        expressions = compiled
-        return invalid
+        isCompiled = true
+        return patterns.compile(keys)
     }
 
-    mutating func sortPatterns() { wildcards.sort() }
-
-    /// Joins `addition` to the value of `key`, which has one; returns the length of the whole in bytes.
-    mutating func extend(_ key: String, by addition: String) -> Int {
-        values[key.asciiLowercased, default: ""] += " " + addition
-        return values[key.asciiLowercased]?.utf8.count ?? 0
+    private var compiled: TableContent {
+        var content = self
+        _ = content.compileRegularExpressions()
+        return content
     }
 
-    mutating func insert(_ key: String, _ value: String) {
-        let key = key.asciiLowercased
-        values[key] = value
-        if key.utf8.contains(UInt8(ascii: "*")) {
-            wildcards.append(key)
-            if !key.utf8.contains(UInt8(ascii: "@")) { domains.insert(key) }
-            let pattern = MailboxPattern(key)
-            if pattern.domain.utf8.contains(UInt8(ascii: "*")) { mailboxes.insert(pattern) }
-        } else if Self.mayBeNetwork(key), let network = NetworkPattern(key) {
-            networks.insert(network)
-        }
+    // MARK: Filling
+
+    mutating func reserve(_ count: Int, bytes: Int) { entries.reserve(count, bytes: bytes) }
+
+    /// Adds an entry whose key is in lower case.
+    @discardableResult
+    mutating func insert(_ key: Span<UInt8>, _ value: Span<UInt8>) -> EntryStore.Index {
+        let count = entries.count
+        let index = entries.insert(key, value)
+        if index == count { patterns.insert(key) }
+        return index
     }
 
-    // Spares a domain table of a million lines the attempt.
-    private static func mayBeNetwork(_ key: String) -> Bool {
-        key.utf8.allSatisfy { $0.isDigit || $0 == .dot || $0 == UInt8(ascii: "/") }
-            || key.utf8.contains(.colon)
-            || key.utf8.first == UInt8(ascii: "[")
+    /// Joins `addition` to the value at `index`; returns the length of the whole in bytes.
+    mutating func extend(_ index: EntryStore.Index, by addition: Span<UInt8>) -> Int {
+        entries.extend(index, by: addition)
     }
 
-    private func containsMailbox(_ key: String, _ delimiters: SubaddressDelimiters) -> Bool {
-        if values["@"] != nil { return true }
-        let (user, domain) = MailboxPattern.parts(of: key)
-        if !domain.isEmpty, values["@" + domain] != nil || mailboxes.matches(domain: domain) { return true }
-        if user.isEmpty { return false }
-        let base = delimiters.base(of: user)
-        for name in base == user ? [user] : [user, base] {
-            // A quoted local part may have an `@`, and then spells what would be a key of another kind.
-            if values[name] != nil, !name.utf8.contains(UInt8(ascii: "@")) { return true }
-            if values[name + "@"] != nil { return true }
-            if !domain.isEmpty {
-                if values[name + "@" + domain] != nil || mailboxes.matches(user: name, domain: domain) { return true }
-            }
-        }
-        return false
+    mutating func finish() { patterns.sort() }
+
+    func hasKey(_ key: Span<UInt8>) -> Bool { entries.find(key) != nil }
+
+    /// Hands every entry to `body`, in ascending order of keys.
+    public func forEachEntry<Failure: Error>(
+        _ body: (_ key: String, _ value: String) throws(Failure) -> Void
+    ) throws(Failure) {
+        for index in entries.sorted { try body(entries.key(at: index), entries.value(at: index)) }
     }
+
+    /// The entries in ascending order of keys, for who uses them in turn.
+    var order: [EntryStore.Index] { entries.sorted }
+    func key(at index: EntryStore.Index) -> String { entries.key(at: index) }
 }

@@ -12,17 +12,24 @@ public struct TableTextError: Error, Hashable, Sendable, CustomStringConvertible
         case longLine = "line too long"
         case longKey = "key too long"
         case notText = "not valid UTF-8"
+        case duplicateKey = "duplicate entry"
     }
 
     public let file: String
     /// Counted from 1.
     public let line: Int
     public let reason: Reason
+    /// The key that stands twice.
+    public var key: String?
 
-    public var description: String { "\(file):\(line) \(reason.rawValue)" }
+    public var description: String {
+        "\(file):\(line) \(reason.rawValue)" + (key.map { " for \(VisibleText($0))" } ?? "")
+    }
 }
 
 /// The text form of tables: one entry per line, `key value` or `key: value`, or keys alone.
+///
+/// It can be read in parts: a table may be long, and whoever reads it has others waiting.
 public struct TableText {
     public enum Dialect: Hashable, Sendable {
         case plain
@@ -31,86 +38,149 @@ public struct TableText {
         case aliases
     }
 
-    public static let longestLine = 64 << 10
+    /// What a second entry of the same key is.
+    public enum Duplicates: Hashable, Sendable {
+        /// It counts, the first does not.
+        case replace
+        case refuse
+    }
 
+    public enum Progress: Hashable, Sendable {
+        case unfinished
+        case finished
+    }
+
+    public static let longestLine = 64 << 10
+    // Room that is made at once: the first line says how long lines usually are, but may be wrong.
+    private static let mostExpectedEntries = 4 << 20
+
+    private let bytes: [UInt8]
     private let file: String
     private let dialect: Dialect
-    private let capacity: Int
+    private let duplicates: Duplicates
+    private var position = 0
+    private var number = 0
     private var isForcedList = false
     private var content: TableContent?
-    // Of the entry above, for lines that continue it.
-    private var lastKey = ""
+    // The entry above, for lines that continue it.
+    private var last: EntryStore.Index?
     private var endsWithComma = false
+    // Room for a key, used again for each.
+    private var key: [UInt8] = []
 
     /// The content that `bytes` spell. The first entry decides between list and mapping; a comment `# @list` before it
-    /// forces a list; nothing at all is an empty mapping. `file` is named in errors.
+    /// forces a list; nothing at all is an empty mapping. `file` is named in errors, with lines from `firstLine` on.
     public static func content(
-        of bytes: [UInt8], file: String, dialect: Dialect = .plain
+        of bytes: [UInt8], file: String, dialect: Dialect = .plain, duplicates: Duplicates = .replace,
+        firstLine: Int = 1
     ) throws(TableTextError) -> TableContent {
-        // Half of the usual length of a line: a table that grows is copied.
-        var text = TableText(file: file, dialect: dialect, capacity: bytes.count / 32)
-        var start = 0
-        var number = 1
-        while start < bytes.count {
-            var end = start
-            while end < bytes.count, bytes[end] != .lineFeed {
-                if bytes[end] == 0 { throw text.error(.nulByte, number) }
-                if bytes[end] == .carriageReturn { throw text.error(.carriageReturn, number) }
-                end += 1
-            }
-            guard end - start <= longestLine else { throw text.error(.longLine, number) }
-            try text.read(bytes[start..<end], number)
-            start = end + 1
+        var text = TableText(bytes, file: file, dialect: dialect, duplicates: duplicates)
+        text.number = firstLine - 1
+        while try text.readLines(atMost: .max) == .unfinished {}
+        return text.finished()
+    }
+
+    public init(_ bytes: [UInt8], file: String, dialect: Dialect = .plain, duplicates: Duplicates = .replace) {
+        self.duplicates = duplicates
+        self.bytes = bytes
+        self.file = file
+        self.dialect = dialect
+    }
+
+    /// Reads on.
+    public mutating func readLines(atMost count: Int) throws(TableTextError) -> Progress {
+        // Shares the storage, so that a line can be looked at while the content grows.
+        let bytes = bytes
+        let text = bytes.span
+        var left = count
+        while position < text.count, left > 0 {
             number += 1
+            let start = position
+            var end = start
+            var isPlain = true
+            while end < text.count {
+                let byte = text[end]
+                if byte == .lineFeed { break }
+                if byte == 0 { throw error(.nulByte) }
+                if byte == .carriageReturn { throw error(.carriageReturn) }
+                if byte >= 0x80 { isPlain = false }
+                end += 1
+                guard end - start <= Self.longestLine else { throw error(.longLine) }
+            }
+            let line = text.extracting(start..<end)
+            guard isPlain || Self.isText(line) else { throw error(.notText) }
+            try read(line)
+            position = end + 1
+            left -= 1
         }
-        var content = text.content ?? TableContent(text.isForcedList ? .list : .mapping, capacity: 0)
-        content.sortPatterns()
+        return position < text.count ? .unfinished : .finished
+    }
+
+    /// What was read. To be asked for when all of it is.
+    public consuming func finished() -> TableContent {
+        var content = content ?? TableContent(isForcedList ? .list : .mapping)
+        content.finish()
         return content
     }
 
-    private init(file: String, dialect: Dialect, capacity: Int) {
-        self.file = file
-        self.dialect = dialect
-        self.capacity = capacity
+    private static func isText(_ line: Span<UInt8>) -> Bool {
+        line.withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) != nil }
     }
 
-    private func error(_ reason: TableTextError.Reason, _ line: Int) -> TableTextError {
-        TableTextError(file: file, line: line, reason: reason)
+    private func error(_ reason: TableTextError.Reason) -> TableTextError {
+        TableTextError(file: file, line: number, reason: reason)
     }
 
-    private mutating func read(_ line: ArraySlice<UInt8>, _ number: Int) throws(TableTextError) {
-        let entry = Self.trimmed(line)
+    private mutating func read(_ line: Span<UInt8>) throws(TableTextError) {
+        let entry = line.trimmed
         guard let first = entry.first else { return }
         if first == UInt8(ascii: "#") {
-            if content == nil, Self.trimmed(entry.dropFirst()).elementsEqual("@list".utf8) { isForcedList = true }
+            let comment = entry.extracting(droppingFirst: 1).trimmed
+            if content == nil, comment.array == Array("@list".utf8) { isForcedList = true }
             return
         }
-        if line.first?.isBlank == true, continues(entry) {
-            let addition = try string(entry, number)
-            let length = content?.extend(lastKey, by: addition) ?? 0
-            guard length <= Self.longestLine else { throw error(.longLine, number) }
+        if line.first?.isBlank == true, let last, continues(entry) {
+            let length = content?.extend(last, by: entry) ?? 0
+            guard length <= Self.longestLine else { throw error(.longLine) }
         } else {
-            try insert(entry, number)
+            try insert(entry)
         }
-        endsWithComma = entry.last == UInt8(ascii: ",")
+        endsWithComma = entry[entry.count - 1] == UInt8(ascii: ",")
     }
 
-    private mutating func insert(_ entry: ArraySlice<UInt8>, _ number: Int) throws(TableTextError) {
-        let (key, value) = Self.split(entry)
+    private mutating func insert(_ entry: Span<UInt8>) throws(TableTextError) {
+        var value = entry
+        let name = Self.takeKey(from: &value)
         let isList = content.map { $0.shape == .list } ?? (isForcedList || value.isEmpty)
-        guard (isList ? entry : key).count <= TableContent.longestKey else { throw error(.longKey, number) }
-        guard isList || !(key.isEmpty || value.isEmpty) else { throw error(.malformedEntry, number) }
-        lastKey = try string(isList ? entry : key, number)
-        let text = isList ? "" : try string(value, number)
-        if content == nil { content = TableContent(isList ? .list : .mapping, capacity: capacity) }
-        content?.insert(lastKey, text)
+        let whole = isList ? entry : name
+        guard whole.count <= TableContent.longestKey else { throw error(.longKey) }
+        guard isList || !(name.isEmpty || value.isEmpty) else { throw error(.malformedEntry) }
+        // Taken out, so that it can be read while the content grows.
+        var key: [UInt8] = []
+        swap(&key, &self.key)
+        defer { self.key = key }
+        key.removeAll(keepingCapacity: true)
+        for index in whole.indices { key.append(whole[index].lowercased) }
+        if content == nil {
+            var first = TableContent(isList ? .list : .mapping)
+            // All lines together are hardly longer than the file; a table that grows is copied.
+            first.reserve(
+                min(bytes.count / max(16, entry.count + 1), Self.mostExpectedEntries), bytes: bytes.count - position)
+            content = first
+        }
+        if duplicates == .refuse, content?.hasKey(key.span) == true {
+            throw TableTextError(
+                file: file, line: number, reason: .duplicateKey, key: String(displaying: key.span))
+        }
+        last = content?.insert(key.span, isList ? entry.extracting(0..<0) : value)
     }
 
-    private func continues(_ entry: ArraySlice<UInt8>) -> Bool {
+    private func continues(_ entry: Span<UInt8>) -> Bool {
         guard dialect == .aliases, content?.shape == .mapping else { return false }
         if endsWithComma { return true }
-        let end = entry.firstIndex { !Self.belongsToName($0) } ?? entry.endIndex
-        let isEntry = end > entry.startIndex && end < entry.endIndex && entry[end] == .colon
+        var rest = entry
+        let name = rest.take(while: Self.belongsToName)
+        let isEntry = !name.isEmpty && rest.first == .colon
         return !isEntry
     }
 
@@ -119,23 +189,17 @@ public struct TableText {
     }
 
     // entry = ( "[" *VCHAR "]" / 1*VCHAR ) ( SP / HTAB / ":" ) *WSP value
-    private static func split(_ entry: ArraySlice<UInt8>) -> (key: ArraySlice<UInt8>, value: ArraySlice<UInt8>) {
-        var end = entry.startIndex
+    /// The key at the front of `entry`, which becomes the value.
+    @_lifetime(copy entry)
+    @_lifetime(entry: copy entry)
+    private static func takeKey(from entry: inout Span<UInt8>) -> Span<UInt8> {
+        var end = 0
         if entry.first == UInt8(ascii: "["), let bracket = entry.firstIndex(of: UInt8(ascii: "]")) {
             end = bracket + 1
         }
-        while end < entry.endIndex, !entry[end].isBlank, entry[end] != .colon { end += 1 }
-        let value = entry[min(end + 1, entry.endIndex)...]
-        return (entry[..<end], trimmed(value))
-    }
-
-    private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        guard let end = line.lastIndex(where: { !$0.isBlank }) else { return [] }
-        return line[...end].drop { $0.isBlank }
-    }
-
-    private func string(_ bytes: ArraySlice<UInt8>, _ line: Int) throws(TableTextError) -> String {
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw error(.notText, line) }
-        return text
+        while end < entry.count, !entry[end].isBlank, entry[end] != .colon { end += 1 }
+        let key = entry.extracting(first: end)
+        entry = entry.extracting(droppingFirst: min(end + 1, entry.count)).trimmed
+        return key
     }
 }
