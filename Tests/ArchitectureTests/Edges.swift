@@ -30,7 +30,6 @@ struct Edges {
         Pair(left: "relay", right: "resolver"): ("ToResolver", "FromResolver"),
         Pair(left: "listener", right: "keys"): ("ToKeys", "FromKeys"),
         Pair(left: "relay", right: "keys"): ("ToKeys", "FromKeys"),
-        Pair(left: "lookup", right: "parent"): ("ToAccount", "FromAccount"),
         Pair(left: "queue", right: "relay"): ("QueueToDelivery", "DeliveryToQueue"),
         Pair(left: "queue", right: "local"): ("QueueToDelivery", "DeliveryToQueue"),
     ]

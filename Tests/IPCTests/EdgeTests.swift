@@ -140,6 +140,8 @@ struct EdgeCheck<Message: EdgeMessage & Hashable>: Sendable {
     @Test func `Lookup to Delivery`() throws { try check(Samples.lookupToRelay) }
     @Test func `Delivery to Parent`() throws { try check(Samples.localToParent) }
     @Test func `Parent to Delivery`() throws { try check(Samples.parentToLocal) }
+    @Test func `lookup to parent`() throws { try check(Samples.lookupToParent) }
+    @Test func `parent to lookup`() throws { try check(Samples.parentToLookup) }
     @Test func `those who ask about accounts`() throws { try check(Samples.toAccount) }
     @Test func `answers about accounts`() throws { try check(Samples.fromAccount) }
     @Test func `those who ask Keys`() throws { try check(Samples.toKeys) }
@@ -150,7 +152,7 @@ struct EdgeCheck<Message: EdgeMessage & Hashable>: Sendable {
     @Test func `a daemon to martletctl`() throws { try check(Samples.controlAnswers) }
 
     @Test func `descriptors travel only with messages that declare one`() {
-        #expect(Samples.parentToChild.filter { $0.carriesDescriptor }.count == 13)
+        #expect(Samples.parentToChild.filter { $0.carriesDescriptor }.count == 14)
         #expect(Samples.parentToLocal.map { $0.carriesDescriptor } == [true, false, false])
         #expect(Samples.queueToDelivery.map { $0.carriesDescriptor } == [false, false, false, false, true])
         #expect(!Samples.listenerToQueue.contains { $0.carriesDescriptor })

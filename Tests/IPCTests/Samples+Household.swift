@@ -11,7 +11,8 @@ extension Samples {
         .peer(.queue, generation: 2, worker: 1), .file(.table, name: "aliases"), .file(.serverKey, name: "mx"),
         .file(.clientKey, name: "mx"), .file(.authorities, name: ParentToChild.systemAuthorities),
         .ticketSecrets([[1, 2], []]), .ticketSecrets([]),
-        .file(.certificate, name: "mx"), .text(.hosts, Array("127.0.0.1 localhost\n".utf8)), .text(.resolvers, []),
+        .file(.certificate, name: "mx"), .file(.tableProgram, name: "people"),
+        .text(.hosts, Array("127.0.0.1 localhost\n".utf8)), .text(.resolvers, []),
         .begin, .reload(generation: 3, configuration: "listen on lo\n"), .verbose(true), .alive(.max),
         .drain(seconds: 600),
     ]
@@ -31,7 +32,7 @@ extension Samples {
     static let controlRequests: [ControlRequest] =
         [
             .showStatus, .showStatistics, .pause(.mda), .pause(.mta), .resume(.smtp), .verbose(true), .verbose(false),
-            .stop, .reload,
+            .stop, .reload, .updateTable("aliases"),
         ] + queueRequests.map { .queue($0) }
 
     static let queueRequests: [QueueRequest] =

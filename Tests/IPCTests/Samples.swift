@@ -166,6 +166,18 @@ enum Samples {
         .forward(.insecure("writable")), .forward(.temporaryFailure("away")),
     ]
 
+    static let lookupToParent: [LookupToParent] =
+        toAccount.map { .account($0) } + [
+            .program(table: "people"), .user(.absent),
+            .user(.found(UserRecord(name: "joe", uid: 1000, gid: 100, home: "/home/joe"))), .updated(refusal: nil),
+            .updated(refusal: "/etc/aliases:3 invalid map entry"),
+        ]
+    static let parentToLookup: [ParentToLookup] =
+        fromAccount.map { .account($0) } + [
+            .program, .noProgram("no backend"), .userOfTable("people", named: "joe"), .updateFile(table: "aliases"),
+            .updateProgram(table: "people"),
+        ]
+
     static let toKeys: [ToKeys] = [
         .sign(
             KeyName(pki: "mx.example.org", fingerprint: [1, 2, 3]), purpose: .server, algorithm: .ecdsa,

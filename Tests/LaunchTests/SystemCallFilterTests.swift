@@ -38,7 +38,7 @@ import Testing
         for role in Role.allCases {
             let filter = SandboxProfile.profile(for: role).filter
             guard let filter else { continue }
-            #expect(filter.mentions("openat") == [.queue, .mailbox].contains(role), "\(role.name)")
+            #expect(filter.mentions("openat") == [.queue, .mailbox, .table].contains(role), "\(role.name)")
             #expect(filter.mentions("socket") == [.relay, .resolver].contains(role), "\(role.name)")
             #expect(filter.mentions("socketpair") == (role == .listener), "\(role.name)")
         }

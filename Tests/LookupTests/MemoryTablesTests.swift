@@ -17,12 +17,13 @@ import Testing
 
     private func tables() throws -> MemoryTables {
         let parsed = ServerConfiguration.parse(Array(Self.text.utf8), named: "test", options: ParseOptions(.partial))
-        return try MemoryTables(try #require(parsed.configuration), delimiters: .plus)
+        let configuration = try #require(parsed.configuration)
+        return try MemoryTables(configuration, needs: TableNeeds(of: configuration), delimiters: .plus)
     }
 
-    private func read(_ text: String, _ name: String, _ tables: MemoryTables) throws {
+    private func read(_ text: String, _ name: String, _ tables: MemoryTables) async throws {
         let table = try #require(tables.tables(inFile: name).first)
-        try tables.read(Array(text.utf8), for: table)
+        try await tables.read(Array(text.utf8), for: table)
     }
 
     @Test func `a file is known by its table's name and by its path`() throws {
@@ -36,7 +37,7 @@ import Testing
     @Test func `a table without content is no table without entries`() async throws {
         let tables = try tables()
         await #expect(throws: TableFailure.self) { _ = try await tables.value(of: "joe", in: "aliases", for: .alias) }
-        try read("", "aliases", tables)
+        try await read("", "aliases", tables)
         #expect(try await tables.value(of: "joe", in: "aliases", for: .alias) == nil)
         #expect(tables.missing.map(\.name) == ["names"])
     }
@@ -46,16 +47,16 @@ import Testing
     @Test(arguments: broken)
     func `a broken file leaves the old content`(text: String) async throws {
         let tables = try tables()
-        try read("joe: ann\n", "aliases", tables)
-        #expect(throws: TableFault.self) { try read(text, "aliases", tables) }
+        try await read("joe: ann\n", "aliases", tables)
+        await #expect(throws: TableFault.self) { try await read(text, "aliases", tables) }
         #expect(try await tables.value(of: "joe", in: "aliases", for: .alias) == "ann")
     }
 
-    @Test func `a mapping is no list of domains`() throws {
+    @Test func `a mapping is no list of domains`() async throws {
         let tables = try tables()
-        try read("example.org\n", "names", tables)
-        try read("", "names", tables)
-        #expect(throws: TableFault.self) { try read("example.org: joe\n", "names", tables) }
+        try await read("example.org\n", "names", tables)
+        try await read("", "names", tables)
+        await #expect(throws: TableFault.self) { try await read("example.org: joe\n", "names", tables) }
     }
 
     @Test func `sources are used in turn`() async throws {
@@ -64,5 +65,35 @@ import Testing
         for _ in 0..<3 { keys.append(try await tables.next(in: "sources", for: .source)) }
         #expect(keys == ["192.0.2.1", "192.0.2.2", "192.0.2.1"])
         await #expect(throws: TableFailure.self) { _ = try await tables.next(in: "nowhere", for: .source) }
+    }
+}
+
+@Suite struct TableNeedsTests {
+    @Test func `each statement asks for its service`() throws {
+        let text = """
+            table a b:/x
+            table b b:/x
+            action in mbox alias <a> userbase <b>
+            action out relay host <a> helo-src <b> src <a>
+            match from src <a> for domain <b> mail-from regex <a> tag <b> action in
+            match from rdns <b> auth <a> for any action out
+            """
+        let parsed = ServerConfiguration.parse(
+            Array(text.utf8), named: "test", options: ParseOptions(.partial, unsupported: []))
+        let needs = TableNeeds(of: try #require(parsed.configuration))
+        func need(_ purpose: TablePurpose, _ services: TableService...) -> TableNeeds.Need {
+            TableNeeds.Need(purpose, Set(services))
+        }
+        #expect(
+            needs.needs(of: "a") == [
+                need(.alias, .alias), need(.host, .relayHost), need(.source, .source), need(.from, .networkAddress),
+                need(.sender, .regularExpression), need(.user, .text, .mailbox),
+            ])
+        #expect(
+            needs.needs(of: "b") == [
+                need(.userbase, .user), need(.heloSource, .nameOfAddress), need(.destination, .domain),
+                need(.tag, .text), need(.from, .domain),
+            ])
+        #expect(needs.expressionTables == ["a"])
     }
 }

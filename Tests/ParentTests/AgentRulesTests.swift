@@ -136,26 +136,3 @@ import Testing
         }
     }
 }
-
-@Suite struct UserbaseTests {
-    private let ann = UserRecord(name: "ann", uid: 1000, gid: 100, home: "/srv/mail/ann")
-
-    @Test(arguments: [
-        "ann 1000:100:/srv/mail/ann\n", "ann:\t1000:100:/srv/mail/ann  \n", "# people\n\nann 1000:100:/srv/mail/ann",
-    ])
-    func `a line is a name and three parts`(text: String) {
-        let userbase = Userbase(file: Array(text.utf8))
-        #expect(userbase.user(named: "ann") == .found(ann))
-        #expect(userbase.user(named: "bob") == .absent)
-    }
-
-    @Test(arguments: ["", "1000", "1000:100", "x:100:/a", "1000:100:a", "-1:100:/a", "99999999999:1:/a"])
-    func `a value that is not complete names nobody`(value: String) {
-        #expect(Userbase([("ann", value)]).user(named: "ann") == .absent)
-    }
-
-    @Test func `every beginning of a file is read without harm`() {
-        let text = Array("# a\nann 1000:100:/srv/mail/ann\nbob: 1:2:/b\n\n x\n".utf8)
-        for count in 0...text.count { _ = Userbase(file: Array(text.prefix(count))) }
-    }
-}

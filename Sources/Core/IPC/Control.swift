@@ -21,6 +21,8 @@ public enum ControlRequest: Hashable, Sendable {
     case verbose(Bool)
     case stop
     case reload
+    /// Have a table read again; fails when its old content stays.
+    case updateTable(String)
 }
 
 /// A daemon - martletctl: any number of records or bytes, then `done`, `more` or `failed`.
@@ -98,6 +100,7 @@ extension ControlRequest: EdgeMessage {
         case stop = 15
         case reload = 16
         case queue = 17
+        case updateTable = 18
     }
 
     public var tag: UInt8 {
@@ -110,6 +113,7 @@ extension ControlRequest: EdgeMessage {
         case .verbose: Tag.verbose.rawValue
         case .stop: Tag.stop.rawValue
         case .reload: Tag.reload.rawValue
+        case .updateTable: Tag.updateTable.rawValue
         }
     }
 
@@ -127,6 +131,8 @@ extension ControlRequest: EdgeMessage {
             value.encode(to: &output)
         case .stop: break
         case .reload: break
+        case .updateTable(let name):
+            name.encode(to: &output)
         }
     }
 
@@ -141,6 +147,7 @@ extension ControlRequest: EdgeMessage {
         case .verbose: self = .verbose(try reader.value())
         case .stop: self = .stop
         case .reload: self = .reload
+        case .updateTable: self = .updateTable(try reader.value())
         }
     }
 }

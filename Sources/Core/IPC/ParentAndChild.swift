@@ -80,6 +80,8 @@ public enum ParentToChild: Hashable, Sendable {
         case clientKey = 4
         /// Those whom a ca name stands for; those of the system under the name `systemAuthorities`.
         case authorities = 5
+        /// Not a file but the stream to the program behind a table.
+        case tableProgram = 6
     }
 
     /// No ca statement can have this name.

@@ -13,6 +13,8 @@ public enum Role: UInt8, CaseIterable, Hashable, Sendable, WireValue {
     case account = 9
     case mailbox = 10
     case control = 11
+    /// A table of the configuration, for which it speaks as any foreign program does.
+    case table = 12
 
     public var name: String {
         switch self {
@@ -27,6 +29,7 @@ public enum Role: UInt8, CaseIterable, Hashable, Sendable, WireValue {
         case .account: "account"
         case .mailbox: "mailbox"
         case .control: "control"
+        case .table: "table"
         }
     }
 
@@ -48,13 +51,15 @@ public enum Role: UInt8, CaseIterable, Hashable, Sendable, WireValue {
         case .account: "martlet-account"
         case .mailbox: "martlet-mailbox"
         case .control: "martletctl"
+        case .table: "martlet-table"
         }
     }
 
-    /// The system user it runs as; nil for those that run as root, as the user served, or as the caller.
+    /// The system user it runs as; nil for those that run as root, as the user served, as the caller, or as
+    /// foreign programs do.
     public var user: String? {
         switch self {
-        case .parent, .account, .mailbox, .control: nil
+        case .parent, .account, .mailbox, .control, .table: nil
         case .listener: "_martlet"
         case .lookup: "_martletl"
         case .resolver: "_martletr"
@@ -78,6 +83,7 @@ public enum Role: UInt8, CaseIterable, Hashable, Sendable, WireValue {
         case .listener: 3
         case .mailbox: 2
         case .control: 1
+        case .table: 0
         }
     }
 }

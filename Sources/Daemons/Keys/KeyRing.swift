@@ -58,7 +58,7 @@ final class KeyRing {
         switch role {
         case .listener: .server
         case .relay: .client
-        case .parent, .lookup, .resolver, .queue, .local, .keys, .account, .mailbox, .control: nil
+        case .parent, .lookup, .resolver, .queue, .local, .keys, .account, .mailbox, .control, .table: nil
         }
     }
 }

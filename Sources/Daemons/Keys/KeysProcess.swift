@@ -67,7 +67,7 @@ final class KeysProcess: DaemonProcess {
         switch purpose {
         case .serverKey: KeyRing.Place(purpose: .server, pki: name)
         case .clientKey: KeyRing.Place(purpose: .client, pki: name)
-        case .table, .certificate, .authorities: nil
+        case .table, .tableProgram, .certificate, .authorities: nil
         }
     }
 
@@ -98,7 +98,7 @@ final class KeysProcess: DaemonProcess {
                 grant, descriptor,
                 handle: { [weak self] request, correlation, _ in self?.take(request, from: grant, correlation) },
                 ended: { [weak self] in self?.peers[grant] = nil })
-        case .parent, .lookup, .resolver, .queue, .local, .keys, .account, .mailbox, .control:
+        case .parent, .lookup, .resolver, .queue, .local, .keys, .account, .mailbox, .control, .table:
             break
         }
     }
@@ -128,7 +128,7 @@ final class KeysProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable:
             return [.failed("not held by keys")]
         }
     }

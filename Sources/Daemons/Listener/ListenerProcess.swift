@@ -106,7 +106,7 @@ final class ListenerProcess: DaemonProcess {
                 grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.tls?.keys.slot.clear() })
             tls.keys.slot.set(edge)
             tls.check()
-        case .parent, .listener, .relay, .local, .account, .mailbox, .control:
+        case .parent, .listener, .relay, .local, .account, .mailbox, .control, .table:
             break
         }
     }
@@ -222,7 +222,7 @@ final class ListenerProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .queue, .pause, .resume, .stop, .reload:
+        case .queue, .pause, .resume, .stop, .reload, .updateTable:
             return [.failed("not held by the listener")]
         }
     }

@@ -57,7 +57,7 @@ final class ListenerTLS {
         switch purpose {
         case .certificate: "pki"
         case .authorities: "ca"
-        case .table, .serverKey, .clientKey: "file"
+        case .table, .tableProgram, .serverKey, .clientKey: "file"
         }
     }
 
@@ -76,7 +76,7 @@ final class ListenerTLS {
             chains[name] = chain
         case .authorities:
             authorities[name] = try TrustAnchors(descriptor)
-        case .table, .serverKey, .clientKey:
+        case .table, .tableProgram, .serverKey, .clientKey:
             break
         }
     }
@@ -156,7 +156,7 @@ final class ListenerTLS {
                 authorities[name] = try TrustAnchors(descriptor)
                 try remake()
                 child.log.info("info: ca \(VisibleText(name)) replaced")
-            case .table, .serverKey, .clientKey:
+            case .table, .tableProgram, .serverKey, .clientKey:
                 break
             }
         } catch {

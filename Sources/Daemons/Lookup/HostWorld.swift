@@ -6,13 +6,13 @@ import IPC
 import Mail
 import Routing
 
-/// What an expansion asks, answered from the tables in memory and by Parent.
+/// What an expansion asks, answered from the tables and by Parent.
 final class HostWorld: ExpansionWorld {
-    private let tables: MemoryTables
+    private let tables: LookupTables
     private let users: UserDirectory
     private let log: Log
 
-    init(tables: MemoryTables, users: UserDirectory, log: Log) {
+    init(tables: LookupTables, users: UserDirectory, log: Log) {
         self.tables = tables
         self.users = users
         self.log = log

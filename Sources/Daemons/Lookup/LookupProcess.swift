@@ -18,7 +18,7 @@ final class LookupProcess: DaemonProcess {
     private let log: Log
     private let counters = Counters()
     private let configuration: ServerConfiguration
-    private let tables: MemoryTables
+    private let tables: LookupTables
     private let users = UserDirectory()
     private let world: HostWorld
     private let expansion: Expansion
@@ -50,7 +50,7 @@ final class LookupProcess: DaemonProcess {
         self.configuration = configuration
         let delimiters = SubaddressDelimiters(
             String(decoding: [configuration.smtp.subAddressDelimiter], as: UTF8.self))
-        tables = try MemoryTables(configuration, delimiters: delimiters)
+        tables = try LookupTables(configuration, delimiters: delimiters, users: users, log: child.log)
         world = HostWorld(tables: tables, users: users, log: child.log)
         let builtIn = BuiltInTables(
             serverName: serverName, addresses: assignment.localAddresses.compactMap { IPAddress($0) })
@@ -64,23 +64,23 @@ final class LookupProcess: DaemonProcess {
     // No mail is delivered to a daemon of this house; `_martletu` is whom foreign programs run as.
     private static let daemonUsers = Set(Role.allCases.compactMap(\.user) + ["_martletu"])
 
-    func begin() throws(TableFault) {
-        for (purpose, name, held) in child.grants.files where purpose == .table {
-            guard let descriptor = held.take() else { continue }
-            try read(descriptor, name)
-        }
-        if let table = tables.missing.first {
-            switch table.kind {
-            case .backend(let backend, _):
-                throw TableFault(description: "table \"\(table.name)\": no backend \"\(backend)\"")
-            case .file(let path): throw TableFault(description: "table \"\(table.name)\": \(path) was not opened")
-            case .list, .mapping: break
+    func begin() async throws(TableFault) {
+        var streams: [(name: String, stream: Held)] = []
+        for (purpose, name, held) in child.grants.files {
+            switch purpose {
+            case .table:
+                if let descriptor = held.take() { try await read(descriptor, name) }
+            case .tableProgram:
+                streams.append((name, held))
+            case .serverKey, .clientKey, .certificate, .authorities:
+                break
             }
         }
-        child.peerArrived = { [self] grant, descriptor in join(grant, descriptor) }
-        child.fileArrived = { [self] purpose, name, descriptor in
-            if purpose == .table { update(name, descriptor) }
+        if let table = tables.memory.missing.first {
+            throw TableFault(description: "table \"\(table.name)\": its file was not opened")
         }
+        try await tables.begin(streams)
+        child.peerArrived = { [self] grant, descriptor in join(grant, descriptor) }
         child.drained = { [self] seconds in drain(seconds) }
         for case (.control, let held) in child.grants.sockets {
             guard let descriptor = held.take() else { continue }
@@ -91,7 +91,7 @@ final class LookupProcess: DaemonProcess {
 
     // MARK: Tables
 
-    private func read(_ descriptor: consuming FileDescriptor, _ name: String) throws(TableFault) {
+    private func read(_ descriptor: consuming FileDescriptor, _ name: String) async throws(TableFault) {
         let bytes: [UInt8]?
         do {
             bytes = try descriptor.readAll(limit: MemoryTables.largestFile)
@@ -99,16 +99,54 @@ final class LookupProcess: DaemonProcess {
             throw TableFault(description: "table \"\(name)\": \(error)")
         }
         guard let bytes else { throw TableFault(description: "table \"\(name)\": the file is too large") }
-        for table in tables.tables(inFile: name) { try tables.read(bytes, for: table) }
+        for table in tables.memory.tables(inFile: name) { try await tables.memory.read(bytes, for: table) }
     }
 
-    private func update(_ name: String, _ descriptor: consuming FileDescriptor) {
-        do {
-            try read(descriptor, name)
-            log.info("info: Table \"\(VisibleText(name))\" successfully updated")
+    /// What Parent asks: of users whom tables know, and for tables to be read again.
+    private func heard(_ message: ParentToLookup, _ descriptor: consuming FileDescriptor?, _ correlation: Correlation) {
+        switch message {
+        case .userOfTable(let table, let name):
+            Task {
+                let answer = await user(named: name, in: table)
+                users.parent.peer?.answer(correlation, .user(answer))
+            }
+        case .updateFile(let table):
+            guard let descriptor else { return }
+            let held = Held(descriptor)
+            Task {
+                var refusal: String?
+                do throws(TableFault) {
+                    if let file = held.take() { try await read(file, table) }
+                } catch {
+                    refusal = error.description
+                }
+                updated(table, refusal, correlation)
+            }
+        case .updateProgram(let table):
+            Task { updated(table, await tables.updateProgram(of: table), correlation) }
+        case .account, .program, .noProgram:
+            // The answer to a request that was given up.
+            break
+        }
+    }
+
+    private func updated(_ table: String, _ refusal: String?, _ correlation: Correlation) {
+        if let refusal {
+            log.warning(refusal)
+            log.warning("Failed to update table \"\(VisibleText(table))\"")
+        } else {
+            log.info("info: Table \"\(VisibleText(table))\" successfully updated")
+        }
+        users.parent.peer?.answer(correlation, .updated(refusal: refusal))
+    }
+
+    private func user(named name: String, in table: String) async -> UserAnswer {
+        do throws(TableFailure) {
+            guard let value = try await tables.value(of: name, in: table, for: .user) else { return .absent }
+            guard let user = UserRecord(name: name, tableValue: value) else { return .temporaryFailure }
+            return .found(user)
         } catch {
-            log.warning("\(error)")
-            log.warning("Failed to update table \"\(VisibleText(name))\"")
+            return .temporaryFailure
         }
     }
 
@@ -144,8 +182,11 @@ final class LookupProcess: DaemonProcess {
         case .parent:
             users.parent.set(
                 child.edge(
-                    grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.users.parent.clear() }))
-        case .lookup, .local, .keys, .account, .mailbox, .control:
+                    grant, descriptor,
+                    handle: { [weak self] message, correlation, descriptor in
+                        self?.heard(message, descriptor, correlation)
+                    }, ended: { [weak self] in self?.users.parent.clear() }))
+        case .lookup, .local, .keys, .account, .mailbox, .control, .table:
             break
         }
     }
@@ -239,7 +280,7 @@ final class LookupProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable:
             return [.failed("not held by lookup")]
         }
     }

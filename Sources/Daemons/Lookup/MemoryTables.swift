@@ -3,7 +3,7 @@
 import Bytes
 import Configuration
 import Mail
-import Posix
+import Reactor
 import Routing
 
 /// Why a table cannot be used.
@@ -11,22 +11,27 @@ struct TableFault: Error, Hashable, CustomStringConvertible {
     let description: String
 }
 
-/// All tables of the configuration, held in memory; those in files can be read again while they are in use.
+/// The tables of the configuration that are held in memory; those in files can be read again while they are in use.
 final class MemoryTables: TableLookups {
     static let largestFile = 256 << 20
+    // Some milliseconds: others have their turn in between.
+    private static let linesPerTurn = 10_000
 
     private let definitions: [TableDefinition]
     private let uses: [TableUse]
-    private let expressionTables: Set<String>
+    private let needs: TableNeeds
     private let delimiters: SubaddressDelimiters
     private var contents: [String: TableContent] = [:]
     private var rotations: [String: TableRotation] = [:]
+    private var turns: [String: Int] = [:]
     private let slice = Slice()
 
-    init(_ configuration: ServerConfiguration, delimiters: SubaddressDelimiters) throws(TableFault) {
+    init(
+        _ configuration: ServerConfiguration, needs: TableNeeds, delimiters: SubaddressDelimiters
+    ) throws(TableFault) {
         definitions = configuration.tables
         uses = configuration.tableUses
-        expressionTables = Self.expressionTables(of: configuration.rules)
+        self.needs = needs
         self.delimiters = delimiters
         for table in definitions {
             guard let content = TableContent(table.kind) else { continue }
@@ -34,8 +39,13 @@ final class MemoryTables: TableLookups {
         }
     }
 
-    /// The tables whose content is in a file that was not yet read, or in something that this program cannot read.
-    var missing: [TableDefinition] { definitions.filter { contents[$0.name] == nil } }
+    /// The tables whose content is in a file that was not yet read.
+    var missing: [TableDefinition] {
+        definitions.filter { table in
+            guard case .file = table.kind else { return false }
+            return contents[table.name] == nil
+        }
+    }
 
     /// The tables that a file given under `name` is for: the table's own name, or the path that several may share.
     func tables(inFile name: String) -> [TableDefinition] {
@@ -45,17 +55,21 @@ final class MemoryTables: TableLookups {
         }
     }
 
-    /// Reads the file of `table`; what the table held before stays when anything is wrong.
-    func read(_ bytes: [UInt8], for table: TableDefinition) throws(TableFault) {
+    /// Reads the file of `table`, in slices; what the table held before stays when anything is wrong.
+    func read(_ bytes: [UInt8], for table: TableDefinition) async throws(TableFault) {
         guard case .file(let path) = table.kind else { return }
-        let holdsAliases = uses.contains { $0.table.name == table.name && $0.purpose == .alias }
-        let content: TableContent
+        let holdsAliases = needs.needs(of: table.name).contains { $0.purpose == .alias }
+        var text = TableText(bytes, file: path, dialect: holdsAliases ? .aliases : .plain)
+        let turn = turns[table.name, default: 0] + 1
+        turns[table.name] = turn
         do {
-            content = try TableText.content(of: bytes, file: path, dialect: holdsAliases ? .aliases : .plain)
+            while try text.readLines(atMost: Self.linesPerTurn) == .unfinished { await Loop.pause(milliseconds: 0) }
         } catch {
             throw TableFault(description: "\(error)")
         }
-        try take(content, for: table)
+        // What was read later is newer, whichever takes longer.
+        guard turns[table.name] == turn else { throw TableFault(description: "\(path) was read again meanwhile") }
+        try take(text.finished(), for: table)
     }
 
     private func take(_ content: TableContent, for table: TableDefinition) throws(TableFault) {
@@ -69,29 +83,11 @@ final class MemoryTables: TableLookups {
                 }
             guard fits else { throw TableFault(description: use.purpose.refusal(of: table.name)) }
         }
-        if expressionTables.contains(table.name), let invalid = content.compileRegularExpressions().first {
+        if needs.expressionTables.contains(table.name), let invalid = content.compileRegularExpressions().first {
             throw TableFault(description: "table \"\(table.name)\": invalid regular expression \(VisibleText(invalid))")
         }
         contents[table.name] = content
         rotations[table.name] = nil
-    }
-
-    private static func expressionTables(of rules: [MatchRule]) -> Set<String> {
-        var names: Set<String> = []
-        for rule in rules {
-            var patterns = [rule.tag?.test, rule.helo?.test, rule.sender?.test, rule.recipient?.test]
-            switch rule.origin.test {
-            case .source(let pattern): patterns.append(pattern)
-            case .reverseName(let pattern): patterns.append(pattern)
-            case .socket, .local, .any: break
-            }
-            if case .domain(let pattern) = rule.destination.test { patterns.append(pattern) }
-            if case .user(let pattern)? = rule.authentication?.test { patterns.append(pattern) }
-            for case .some(let pattern) in patterns where pattern.syntax == .regularExpression {
-                names.insert(pattern.table.name)
-            }
-        }
-        return names
     }
 
     // MARK: Lookups
@@ -116,6 +112,7 @@ final class MemoryTables: TableLookups {
     /// The next key of the table, round and round; nil when it is empty.
     @MainActor func next(in name: String, for service: TableService) async throws(TableFailure) -> String? {
         guard let content = contents[name] else { throw TableFailure() }
-        return rotations[name, default: TableRotation(content)].next()
+        if rotations[name] == nil { rotations[name] = TableRotation(content) }
+        return rotations[name]?.next()
     }
 }

@@ -10,10 +10,10 @@ import Routing
 /// What tables say about outgoing connections.
 final class RelayQuestions {
     private let actions: [String: RelayAction]
-    private let tables: MemoryTables
+    private let tables: LookupTables
     private let log: Log
 
-    init(_ configuration: ServerConfiguration, tables: MemoryTables, log: Log) {
+    init(_ configuration: ServerConfiguration, tables: LookupTables, log: Log) {
         var actions: [String: RelayAction] = [:]
         for action in configuration.actions {
             if case .relay(let relay) = action.kind { actions[action.name] = relay }

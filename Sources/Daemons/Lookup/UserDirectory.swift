@@ -18,24 +18,18 @@ final class UserDirectory {
     // The account helper itself is killed after 30 s.
     private static let patienceMilliseconds: UInt64 = 40_000
 
-    let parent = PeerSlot<FromAccount, ToAccount>()
+    let parent = PeerSlot<ParentToLookup, LookupToParent>()
     private var known: [String: (lookup: UserLookup, until: UInt64)] = [:]
     private var forwards: [String: (file: ForwardFile, until: UInt64)] = [:]
 
     func user(named name: String) async -> UserLookup {
         if let entry = known[name], entry.until > Loop.milliseconds { return entry.lookup }
-        let answer: FromAccount
-        do {
-            answer = try await parent.request(.user(named: name), timeoutMilliseconds: Self.patienceMilliseconds)
-        } catch {
-            return .failed
-        }
-        switch answer {
+        switch await ask(.user(named: name)) {
         case .user(.found(let user)):
             return keep(.found(user), as: name, for: Self.foundMilliseconds)
         case .user(.absent):
             return keep(.absent, as: name, for: Self.absentMilliseconds)
-        case .user(.temporaryFailure), .forward, .include:
+        case .user(.temporaryFailure), .forward, .include, nil:
             return .failed
         }
     }
@@ -65,32 +59,31 @@ final class UserDirectory {
     }
 
     private func askForForward(of name: String) async -> ForwardFile {
-        let answer: FromAccount
-        do {
-            answer = try await parent.request(.forward(user: name), timeoutMilliseconds: Self.patienceMilliseconds)
-        } catch {
-            return .temporary
-        }
-        switch answer {
+        switch await ask(.forward(user: name)) {
         case .forward(.content(let bytes)): return .bytes(bytes)
         case .forward(.absent): return .absent
         case .forward(.insecure): return .insecure
-        case .forward(.temporaryFailure), .user, .include: return .temporary
+        case .forward(.temporaryFailure), .user, .include, nil: return .temporary
         }
     }
 
     /// The content of a file that an alias includes. Parent has it opened if an alias table names it.
     func include(_ path: String) async -> IncludeAnswer {
-        let answer: FromAccount
-        do {
-            answer = try await parent.request(
-                .include(path: path), timeoutMilliseconds: Self.patienceMilliseconds)
-        } catch {
-            return .temporaryFailure("no answer")
-        }
-        switch answer {
+        switch await ask(.include(path: path)) {
         case .include(let answer): return answer
-        case .user, .forward: return .temporaryFailure("no answer")
+        case .user, .forward, nil: return .temporaryFailure("no answer")
+        }
+    }
+
+    /// Asks a helper of Parent; nil when none answers.
+    private func ask(_ question: ToAccount) async -> FromAccount? {
+        do {
+            let answer = try await parent.request(
+                .account(question), timeoutMilliseconds: Self.patienceMilliseconds)
+            guard case .account(let answer) = answer else { return nil }
+            return answer
+        } catch {
+            return nil
         }
     }
 }

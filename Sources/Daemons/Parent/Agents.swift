@@ -31,6 +31,8 @@ final class AgentDesk {
     private let hostName: String
     /// The configuration in force.
     private let era: () -> Era
+    /// Asks Lookup for a user whom a table knows.
+    private let userOfTable: (_ table: String, _ user: String) async -> UserAnswer
     private var agents: [Int32: Agent] = [:]
     private var planned = 0
     private var hasSaidUnprivileged = false
@@ -38,8 +40,10 @@ final class AgentDesk {
 
     init(
         spawner: Spawner, errors: consuming FileDescriptor, log: Log, accounts: AccountPool, rules: AgentRules,
-        paths: Paths, hostName: String, era: @escaping () -> Era
+        paths: Paths, hostName: String, era: @escaping () -> Era,
+        userOfTable: @escaping (_ table: String, _ user: String) async -> UserAnswer
     ) {
+        self.userOfTable = userOfTable
         self.spawner = spawner
         self.errors = errors
         self.log = log
@@ -99,8 +103,7 @@ final class AgentDesk {
             }
             return (.absent, user)
         case .userbase(let table):
-            guard let userbase = era().userbases[table] else { return (.temporaryFailure, user) }
-            return (userbase.user(named: user), user)
+            return (await userOfTable(table, user), user)
         }
     }
 

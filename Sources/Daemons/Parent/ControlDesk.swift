@@ -62,6 +62,11 @@ final class ControlDesk {
                 let refusal = await house.reloadConfiguration()
                 client.answer(correlation, refusal.map(ControlAnswer.failed) ?? .done(count: 0))
             }
+        case .updateTable(let name):
+            Task {
+                let refusal = await house.updateTable(name)
+                client.answer(correlation, refusal.map(ControlAnswer.failed) ?? .done(count: 0))
+            }
         case .showStatistics, .queue, .pause, .resume:
             client.answer(correlation, .failed("parent does not hold the answer"))
         }

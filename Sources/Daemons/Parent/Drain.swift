@@ -78,6 +78,7 @@ extension House {
         }
         agents.close()
         accounts.close()
+        tables.close()
         desk.close()
         estate.clear()
         copyLog()

@@ -17,7 +17,6 @@ final class Era {
     let number: UInt32
     let configuration: ServerConfiguration
     let listening: [(statement: UInt16, address: SocketAddress, socket: OpenSocket)]
-    let userbases: [String: Userbase]
     let keyFiles: KeyFiles
     /// How the files of keys and certificates were when they were given away last, by path.
     var keyMarks: [String: [Int64]] = [:]
@@ -44,7 +43,6 @@ final class Era {
             listening.append((endpoint.statement, endpoint.address, socket))
         }
         self.listening = listening
-        userbases = try Era.readUserbases(configuration)
         keyFiles = try KeyFiles(configuration, bundle: KeyFiles.systemBundles.first { FileFacts(at: $0) != nil })
         for path in tablePaths { _ = try Era.open(path, for: "table") }
         for file in keyFiles.all {
@@ -76,6 +74,14 @@ final class Era {
         }
     }
 
+    /// The tables behind programs.
+    var programTables: [TableDefinition] {
+        configuration.tables.filter { table in
+            guard case .backend(let backend, _) = table.kind else { return false }
+            return backend != BuiltInTable.users.rawValue
+        }
+    }
+
     /// Looks through the alias tables as they are now; whenever Lookup is given their files.
     func findIncludes() {
         let names = Set(
@@ -94,33 +100,15 @@ final class Era {
         includes = found
     }
 
+    /// While a file is read again, what it included until now may be read, too: it stays if the new content is refused.
+    func keepIncludes(_ old: Set<String>) { includes.formUnion(old) }
+
     static func open(_ path: String, for purpose: String) throws(StartFailure) -> FileDescriptor {
         do {
             return try FileDescriptor.readable(path)
         } catch {
             throw StartFailure("\(purpose) \(path): \(error)")
         }
-    }
-
-    private static func readUserbases(_ configuration: ServerConfiguration) throws(StartFailure) -> [String: Userbase] {
-        var userbases: [String: Userbase] = [:]
-        for action in configuration.actions {
-            guard case .local(let local) = action.kind, case .named(let name) = local.userbase, userbases[name] == nil
-            else { continue }
-            guard let table = configuration.table(named: name) else { continue }
-            switch table.kind {
-            case .list: break
-            case .mapping(let entries):
-                userbases[name] = Userbase(entries.map { ($0.key, $0.value) })
-            case .file(let path):
-                guard let content = try? open(path, for: "userbase").readAll(limit: Userbase.longestFile) else {
-                    throw StartFailure("userbase \(path): cannot be read, or is too long")
-                }
-                userbases[name] = Userbase(file: content)
-            case .backend: break
-            }
-        }
-        return userbases
     }
 
     /// The part that a child is told.
@@ -133,7 +121,7 @@ final class Era {
         case .local: configuration.printed(for: .local)
         case .keys: configuration.printed(for: .keys)
         case .resolver: configuration.printed(for: .resolver)
-        case .parent, .account, .mailbox, .control: ""
+        case .parent, .account, .mailbox, .control, .table: ""
         }
     }
 }

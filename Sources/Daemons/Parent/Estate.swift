@@ -15,6 +15,8 @@ final class Estate {
 
     /// Whom each daemon becomes; nobody else when not started by root.
     let identities: [Role: Identity]
+    /// Whom foreign programs become; nil where there is no such user, or when not started by root.
+    let foreignUser: SystemUser?
     let descriptorLimit: UInt64
     private let spool: DirectoryHandle
     /// Mail that users left while nobody listened.
@@ -31,6 +33,7 @@ final class Estate {
         ThisProcess.setFileMask(0o022)
         descriptorLimit = ThisProcess.raiseDescriptorLimit()
         identities = ThisProcess.isRoot ? try Estate.findIdentities() : [:]
+        foreignUser = ThisProcess.isRoot ? try Estate.findForeignUser() : nil
         let queue = identities[.queue]
         runtime = try Estate.directory(paths.runtime, 0o755)
         do {
@@ -106,6 +109,23 @@ final class Estate {
         }
         if let failure = missingUsers(missing) { throw failure }
         return identities
+    }
+
+    private static func findForeignUser() throws(StartFailure) -> SystemUser? {
+        for name in ForeignUser.candidates {
+            do {
+                guard let user = try SystemUser.named(name) else { continue }
+                guard user.identity.uid != 0, user.identity.gid != 0 else {
+                    throw StartFailure("user \(name) must not be root, nor in root's group")
+                }
+                return user
+            } catch let error as StartFailure {
+                throw error
+            } catch {
+                throw StartFailure("user \(name): \(error)")
+            }
+        }
+        return nil
     }
 
     nonisolated static func missingUsers(_ names: [String]) -> StartFailure? {

@@ -75,11 +75,11 @@ extension House {
         switch place.role {
         case .queue: channel.send(.spool, passing: try estate.spoolCopy())
         case .listener: try furnishListener(channel, place.era ?? era)
-        case .lookup: try sendTables(channel, place.era ?? era)
+        case .lookup: try sendTables(channel, member.pid, place.era ?? era)
         case .keys: try sendKeyFiles(channel, to: .keys, era)
         case .relay: try sendKeyFiles(channel, to: .relay, era)
         case .resolver: for (file, content) in texts.contents { channel.send(.text(file, content)) }
-        case .local, .parent, .account, .mailbox, .control: break
+        case .local, .parent, .account, .mailbox, .control, .table: break
         }
     }
 
@@ -93,13 +93,6 @@ extension House {
         }
         try sendKeyFiles(channel, to: .listener, era)
         if !era.configuration.pkiOfListeners.isEmpty { sendTicketSecrets(channel) }
-    }
-
-    private func sendTables(_ channel: Peer<ChildToParent, ParentToChild>, _ era: Era) throws {
-        era.findIncludes()
-        for path in era.tablePaths {
-            channel.send(.file(.table, name: path), passing: try Era.open(path, for: "table"))
-        }
     }
 
     // MARK: Joining
@@ -142,26 +135,6 @@ extension House {
         }
     }
 
-    private func lookupEdge(
-        _ descriptor: consuming FileDescriptor, _ member: Member, _ place: Place
-    ) -> Peer<ToAccount, FromAccount> {
-        let pid = member.pid
-        return Peer(
-            descriptor, greeting: EdgeGreeting(role: .parent, generation: 0), expecting: .lookup,
-            handle: { [weak self, weak place] question, correlation, _ in
-                guard let self, let edge = lookupEdges[pid] else { return }
-                if case .include(let path) = question, !(place?.era ?? era).includes.contains(path) {
-                    // Lookup speaks of what remote parties sent: it reads no file but those that the administrator named.
-                    log.warning("included file \(VisibleText(path)) stands in no alias table")
-                    return edge.answer(correlation, .include(.temporaryFailure("not in an alias table")))
-                }
-                Task { edge.answer(correlation, await self.accounts.ask(question)) }
-            },
-            ended: { [weak self, weak member, weak place] end in
-                self?.edgeEnded(end, member, place)
-            })
-    }
-
     private func localEdge(
         _ descriptor: consuming FileDescriptor, _ member: Member, _ place: Place
     ) -> Peer<LocalToParent, ParentToLocal> {
@@ -180,7 +153,7 @@ extension House {
             })
     }
 
-    private func edgeEnded(_ end: PeerEnd, _ member: Member?, _ place: Place?) {
+    func edgeEnded(_ end: PeerEnd, _ member: Member?, _ place: Place?) {
         guard case .violated(let what) = end, let member, let place, place.member === member else { return }
         condemn(place, "said nonsense to parent (\(what))")
     }
@@ -198,7 +171,7 @@ extension House {
                     conclude(member, in: place)
                 }
                 conclude(member, in: place)
-            } else if !accounts.ended(child), !agents.ended(child) {
+            } else if !accounts.ended(child), !tables.ended(child), !agents.ended(child) {
                 offline.ended(child)
             }
         }
@@ -216,5 +189,6 @@ extension House {
         localEdges.removeValue(forKey: member.pid)?.close()
         place.member = nil
         lost(member, status, in: place)
+        tables.ended(owner: member.pid)
     }
 }

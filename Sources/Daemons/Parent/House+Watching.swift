@@ -78,7 +78,10 @@ extension House {
     func lost(_ member: Member, _ status: ExitStatus, in place: Place) {
         let reason = member.reason ?? (status.isSuccess ? nil : member.errors.last)
         let detail = reason.map { ": \($0)" } ?? ""
-        if case .starting = phase { return fail("\(place.name): \(reason ?? "exited before it was ready: \(status)")") }
+        let words = tables.lastWords(ofProgramsFor: member.pid).map { " (\($0))" } ?? ""
+        if case .starting = phase {
+            return fail("\(place.name): \(reason ?? "exited before it was ready: \(status)")\(words)")
+        }
         if case .stopping = phase {
             if !status.isSuccess { log.warning("lost child: \(place.name) exited abnormally (\(status))\(detail)") }
             return drainAdvanced()
@@ -87,7 +90,7 @@ extension House {
             places.removeAll { $0 === place }
             return reloadAdvanced()
         }
-        if reloadLost(place, "\(place.name): \(reason ?? "\(status)")") { return }
+        if reloadLost(place, "\(place.name): \(reason ?? "\(status)")\(words)") { return }
         log.warning("lost child: \(place.name) exited abnormally (\(status))\(detail)")
         refill(place, after: place.replacement.died(atAge: Loop.milliseconds - member.started))
     }

@@ -25,6 +25,7 @@ final class House {
     let accounts: AccountPool
     private(set) lazy var agents = makeAgentDesk()
     private(set) lazy var offline = OfflineDesk(self)
+    let tables: TableDesk
     private let helperErrors: ErrorLines
     let agentErrors: FileDescriptor
 
@@ -33,7 +34,7 @@ final class House {
     var lastGeneration: UInt32 = 0
     var phase = Phase.starting
     var reload: Reload?
-    var lookupEdges: [Int32: Peer<ToAccount, FromAccount>] = [:]
+    var lookupEdges: [Int32: Peer<LookupToParent, ParentToLookup>] = [:]
     var localEdges: [Int32: Peer<LocalToParent, ParentToLocal>] = [:]
     var isVerbose: Bool
     let texts = SystemTexts()
@@ -101,7 +102,10 @@ final class House {
         names = HostDirectory()
         era = try Era(0, configuration, after: nil, names: names)
         names.stopAsking()
-        spawner = Spawner(programs: try House.openPrograms())
+        let programs = try House.programDirectory()
+        spawner = Spawner(programs: try House.openPrograms(in: programs))
+        tables = TableDesk(
+            spawner: spawner, directories: [programs] + paths.tablePrograms, user: estate.foreignUser, log: log)
         let log = log
         do {
             let pipe = try FileDescriptor.pipe()
@@ -132,13 +136,16 @@ final class House {
         StartFailure(parsed.errors.map(\.description).joined(separator: "\n"))
     }
 
-    // Programs of different versions never mix: all are opened now.
-    private static func openPrograms() throws(StartFailure) -> ProgramSet {
+    private static func programDirectory() throws(StartFailure) -> String {
         guard let executable = ThisProcess.executable else { throw StartFailure("/proc is not there") }
         let directories = Paths.programDirectories(executable: executable)
-        let directory = directories.first { FileFacts(at: "\($0)/\(Role.queue.executable)") != nil }
+        return directories.first { FileFacts(at: "\($0)/\(Role.queue.executable)") != nil } ?? directories[0]
+    }
+
+    // Programs of different versions never mix: all are opened now.
+    private static func openPrograms(in directory: String) throws(StartFailure) -> ProgramSet {
         do {
-            return try ProgramSet(directory: directory ?? directories[0], roles: ProgramSet.children)
+            return try ProgramSet(directory: directory, roles: ProgramSet.children)
         } catch {
             throw StartFailure("\(error)")
         }
@@ -150,7 +157,8 @@ final class House {
         return AgentDesk(
             spawner: spawner, errors: errors, log: log, accounts: accounts,
             rules: AgentRules(daemonUIDs: Set(estate.identities.values.map(\.uid))), paths: paths,
-            hostName: names.serverName, era: { [unowned self] in era })
+            hostName: names.serverName, era: { [unowned self] in era },
+            userOfTable: { [unowned self] table, user in await userOfTable(table, user) })
     }
 
     /// What children have said last, before Parent's own last line.
@@ -190,6 +198,7 @@ final class House {
         phase = .stopping(.ended)
         for place in places { place.member?.kill(Signal.kill) }
         accounts.close()
+        tables.close()
         if !logsToStream { log.critical(reason) }
         log.flush()
         ThisProcess.say("martletd: \(reason)\n")

@@ -43,7 +43,7 @@ enum KeyCheck {
                     _ = try TrustAnchors(descriptor)
                 case .serverKey, .clientKey:
                     return try mismatch(descriptor, file, files)
-                case .table:
+                case .table, .tableProgram:
                     break
                 }
             } catch {

@@ -16,7 +16,7 @@ nonisolated struct KeyFile: Hashable, Sendable {
         switch purpose {
         // The reference's 0740 and 0755.
         case .serverKey, .clientKey: 0o037
-        case .certificate, .authorities, .table: 0o022
+        case .certificate, .authorities, .table, .tableProgram: 0o022
         }
     }
 
@@ -26,7 +26,7 @@ nonisolated struct KeyFile: Hashable, Sendable {
         case .certificate: "pki \(name): certificate \(path)"
         case .authorities where name == ParentToChild.systemAuthorities: path
         case .authorities: "ca \(name): \(path)"
-        case .table: "table \(path)"
+        case .table, .tableProgram: "table \(path)"
         }
     }
 
@@ -93,7 +93,7 @@ nonisolated struct KeyFiles: Hashable, Sendable {
         case .keys: keys
         case .listener: listener
         case .relay: relay
-        case .parent, .lookup, .resolver, .queue, .local, .account, .mailbox, .control: []
+        case .parent, .lookup, .resolver, .queue, .local, .account, .mailbox, .control, .table: []
         }
     }
 

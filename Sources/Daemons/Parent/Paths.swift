@@ -5,6 +5,8 @@ nonisolated struct Paths: Hashable, Sendable {
     let spool: String
     /// Sockets and the number of the process.
     let runtime: String
+    /// Where the programs behind tables may be, best first, beside those of the house.
+    let tablePrograms: [String]
     /// Mailboxes of the mbox kind.
     let mailboxes = "/var/mail"
     /// Mail that users left while nobody listened.
@@ -13,6 +15,11 @@ nonisolated struct Paths: Hashable, Sendable {
     var control: String { "\(runtime)/control" }
     /// The root directory of daemons that need none.
     var empty: String { "\(runtime)/empty" }
+
+    // Where packages and ports of OpenSMTPD put theirs.
+    private static let foreignPrograms = [
+        "/usr/libexec/opensmtpd", "/usr/local/libexec/opensmtpd", "/usr/libexec/smtpd", "/usr/local/libexec/smtpd",
+    ]
 
     static let pidFile = "martletd.pid"
     static let submission = "submit"
@@ -26,10 +33,12 @@ nonisolated struct Paths: Hashable, Sendable {
             spool = "\(directory)/spool"
             runtime = "\(directory)/run"
             offline = "\(directory)/offline"
+            tablePrograms = ["\(directory)/libexec"] + Self.foreignPrograms
         } else {
             spool = "/var/spool/martlet"
             runtime = "/run/martlet"
             offline = "/var/spool/martlet-offline"
+            tablePrograms = Self.foreignPrograms
         }
     }
 

@@ -29,7 +29,7 @@ extension QueueProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .pause(.smtp), .resume(.smtp), .stop, .reload:
+        case .pause(.smtp), .resume(.smtp), .stop, .reload, .updateTable:
             return [.failed("not held by the queue")]
         }
     }

@@ -151,7 +151,7 @@ final class QueueProcess: DaemonProcess {
                 ended: { [weak self] in self?.lookups[grant.generation] = nil })
         case .relay, .local:
             dispatcher.join(grant, descriptor)
-        case .parent, .queue, .resolver, .keys, .account, .mailbox, .control:
+        case .parent, .queue, .resolver, .keys, .account, .mailbox, .control, .table:
             break
         }
     }

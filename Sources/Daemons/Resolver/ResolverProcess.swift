@@ -75,7 +75,7 @@ final class ResolverProcess: DaemonProcess {
                 grant, descriptor,
                 handle: { [weak self] request, correlation, _ in self?.take(request, from: grant, correlation) },
                 ended: { [weak self] in self?.peers[grant] = nil })
-        case .parent, .resolver, .queue, .local, .keys, .account, .mailbox, .control:
+        case .parent, .resolver, .queue, .local, .keys, .account, .mailbox, .control, .table:
             break
         }
     }
@@ -144,7 +144,7 @@ final class ResolverProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable:
             return [.failed("not held by the resolver")]
         }
     }

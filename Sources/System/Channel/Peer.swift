@@ -163,6 +163,15 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
         return answer.message
     }
 
+    /// The same for a request that passes a descriptor, which is closed here once it was sent.
+    public func request(
+        _ message: Outgoing, passing passed: consuming FileDescriptor, timeoutMilliseconds: UInt64 = 60_000
+    ) async throws(PeerError) -> Incoming {
+        guard isOpen else { throw .gone }
+        attachments.append(Attachment(offset: output.count, number: passed.release()))
+        return try await request(message, timeoutMilliseconds: timeoutMilliseconds)
+    }
+
     /// The same for a request whose answer may bring a descriptor.
     public func requestDescriptor(
         _ message: Outgoing, timeoutMilliseconds: UInt64 = 60_000

@@ -31,7 +31,7 @@ public final class ProgramSet: Sendable {
     }
 
     /// The children that Parent starts: the daemons and the helpers.
-    public static let children: [Role] = Topology.daemons + [.account, .mailbox]
+    public static let children: [Role] = Topology.daemons + [.account, .mailbox, .table]
 
     /// The descriptor of the role's program, which stays the set's.
     public func descriptor(of role: Role) -> Int32? { descriptors[role] }

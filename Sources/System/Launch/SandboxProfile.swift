@@ -48,6 +48,7 @@ public struct SandboxProfile: Hashable, Sendable {
         case .keys: daemon(role, [.base, .lockedMemory])
         case .mailbox: mailbox(.ownFiles)
         case .account: account
+        case .table: table
         case .parent, .control: unconfined(role)
         }
     }
@@ -101,6 +102,14 @@ public struct SandboxProfile: Hashable, Sendable {
         SandboxProfile(
             role: .account, groups: [], namespaces: [.network], landlock: nil, forbidsNewPrivileges: false,
             changesIdentity: false, limits: ResourceLimits(mayFork: true, mayWriteFiles: true), locksMemory: false)
+    }
+
+    // It is already its user and keeps the root directory. What it may read there is handed in.
+    private static var table: SandboxProfile {
+        SandboxProfile(
+            role: .table, groups: [.base, .readOnlyFiles], namespaces: [],
+            landlock: LandlockScope(root: [], network: false), forbidsNewPrivileges: true, changesIdentity: false,
+            limits: ResourceLimits(mayFork: false, mayWriteFiles: false), locksMemory: false)
     }
 
     private static func unconfined(_ role: Role) -> SandboxProfile {

@@ -40,6 +40,12 @@ public struct Spawner: Sendable {
         return try run(start, program: try program(of: role), environment.adding(user))
     }
 
+    /// Starts the program of a role as `start` says.
+    public func start(_ role: Role, _ start: ProcessStart) throws(LaunchError) -> Int32 {
+        if let user = start.user, user.identity.uid == 0, geteuid() == 0 { throw .rootIdentity }
+        return try run(start, program: try program(of: role), start.user.map(environment.adding) ?? environment)
+    }
+
     /// Starts any program that was opened before: a filter, a table program, a shell with a user's command.
     public func start(_ start: ProcessStart, program: borrowing FileDescriptor) throws(LaunchError) -> Int32 {
         if let user = start.user, user.identity.uid == 0, geteuid() == 0 { throw .rootIdentity }

@@ -15,6 +15,8 @@ public enum SystemCallGroup: String, CaseIterable, Hashable, Sendable {
     case datagramSockets
     /// Both ends of a stream, one of them to be given away.
     case socketPairs
+    /// Files by name, and locks for reading them.
+    case readOnlyFiles
     /// Files by name, writing and syncing: the spool, or a user's mailbox.
     case files
     /// Locks, modes and times of files that other programs use too.
@@ -30,6 +32,7 @@ public enum SystemCallGroup: String, CaseIterable, Hashable, Sendable {
         case .datagramSockets:
             SystemCallGroup.socketRules(of: Int32(SOCK_DGRAM.rawValue)) + SystemCallRule.calls("sendmmsg", "recvmmsg")
         case .socketPairs: [SystemCallRule("socketpair", .integer(0, AF_UNIX))]
+        case .readOnlyFiles: SystemCallGroup.readOnlyFileRules
         case .files: SystemCallGroup.fileRules
         case .sharedFiles: SystemCallGroup.sharedFileRules
         case .lockedMemory: SystemCallRule.calls("mlock", "mlock2", "munlock")
@@ -102,6 +105,16 @@ public enum SystemCallGroup: String, CaseIterable, Hashable, Sendable {
             SystemCallRule("socket", .integer(0, $0), .masked(1, mask: 0xF, bits: UInt64(type)))
         }
         return families + SystemCallRule.calls("connect", "bind", "sendto")
+    }
+
+    private static var readOnlyFileRules: [SystemCallRule] {
+        // Landlock says which files, and that none is written. SQLite and LMDB ask for locks and for their own names.
+        SystemCallRule.calls(
+            "openat", "open", "newfstatat", "stat", "lstat", "statx", "access", "faccessat", "faccessat2", "readlink",
+            "readlinkat", "getcwd", "pread64", "preadv", "preadv2", "fadvise64", "fstatfs", "statfs")
+            + [F_GETLK, F_SETLK, F_SETLKW, lockOfFile, lockOfFile + 1, lockOfFile - 1].map {
+                SystemCallRule("fcntl", .integer(1, $0))
+            }
     }
 
     private static var fileRules: [SystemCallRule] {

@@ -12,6 +12,13 @@ public enum SystemClock {
         return Timestamp(seconds: Int64(value.tv_sec))
     }
 
+    /// Wall-clock time in microseconds since 1970.
+    public static func microseconds() -> Int64 {
+        var value = timespec()
+        clock_gettime(CLOCK_REALTIME, &value)
+        return Int64(value.tv_sec) &* 1_000_000 &+ Int64(value.tv_nsec / 1000)
+    }
+
     /// Milliseconds that only ever go forward, sleep of the machine included.
     public static func monotonicMilliseconds() -> UInt64 {
         var value = timespec()

@@ -26,6 +26,8 @@ nonisolated enum ControlCommand: Hashable, Sendable {
     case trace(TraceSubject, LogDetail)
     /// Brings in the queue directory of another server.
     case discover(String)
+    /// Have a table read again.
+    case updateTable(String)
 
     /// The same for those envelopes alone that `filter` means; nil when it is no command about envelopes.
     func narrowed(by filter: QueueSelector) -> ControlCommand? {
@@ -35,7 +37,7 @@ nonisolated enum ControlCommand: Hashable, Sendable {
         case .envelopes(let action, let selector):
             selector.narrowed(by: filter).map { .envelopes(action, $0) }
         case .showStatus, .showEnvelope, .showMessage, .showStatistics, .pause, .resume, .log, .stop, .reload, .audit,
-            .traceMessage, .monitor, .trace, .discover:
+            .traceMessage, .monitor, .trace, .discover, .updateTable:
             filter == .all ? self : nil
         }
     }
@@ -119,11 +121,15 @@ nonisolated struct CommandForm: Sendable {
         case identifier = "EVPID|MSGID|MESSAGE-ID|ENVID"
         case directory = "DIRECTORY"
         case subject = "SUBSYSTEM"
+        case table = "NAME"
     }
 
     let words: [String]
     let argument: Argument
     private let make: @Sendable (QueueSelector, String) -> ControlCommand?
+
+    // The longest name of a table in the configuration.
+    private static let longestTableName = 64
 
     var length: Int { words.count + (argument == .none ? 0 : 1) }
     var usage: String { (words + (argument == .none ? [] : [argument.rawValue])).joined(separator: " ") }
@@ -156,6 +162,7 @@ nonisolated struct CommandForm: Sendable {
         case .messageOrEnvelope: return (message ?? envelope).flatMap(made)
         case .selector: return word == "all" ? made(.all) : (message ?? envelope).flatMap(made)
         case .identifier, .directory, .subject: return word?.isEmpty == false ? made(.all) : nil
+        case .table: return word.flatMap { (1...Self.longestTableName).contains($0.utf8.count) ? made(.all) : nil }
         }
     }
 
@@ -198,6 +205,7 @@ nonisolated struct CommandForm: Sendable {
         CommandForm("trace", text: .subject) { TraceSubject(rawValue: $0).map { .trace($0, .verbose) } },
         CommandForm("untrace", text: .subject) { TraceSubject(rawValue: $0).map { .trace($0, .brief) } },
         CommandForm("discover", text: .directory) { .discover($0) },
+        CommandForm("update table", text: .table) { .updateTable($0) },
         CommandForm("log brief") { _ in .log(.brief) },
         CommandForm("log verbose") { _ in .log(.verbose) },
         CommandForm("stop") { _ in .stop },

@@ -64,6 +64,7 @@ final class ControlProgram {
         case .monitor: try await monitor()
         case .trace(let subject, let detail): try await trace(subject, detail)
         case .discover(let directory): try await LegacyImport(self, directory).run()
+        case .updateTable(let name): try await tell("parent", .updateTable(name))
         }
     }
 

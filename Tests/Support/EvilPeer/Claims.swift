@@ -132,7 +132,7 @@ extension EvilProcess {
             }
         case .parent:
             await wantAgents(edge)
-        case .listener, .lookup, .resolver, .relay, .local, .keys, .account, .mailbox, .control:
+        case .listener, .lookup, .resolver, .relay, .local, .keys, .account, .mailbox, .control, .table:
             break
         }
     }

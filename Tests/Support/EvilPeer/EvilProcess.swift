@@ -66,7 +66,7 @@ final class EvilProcess: DaemonProcess {
         case .queue: await command(edge)
         case .relay, .local: await pretend(on: edge)
         case .resolver: await misname(edge)
-        case .keys, .parent, .account, .mailbox, .control: await edge.greet()
+        case .keys, .parent, .account, .mailbox, .control, .table: await edge.greet()
         }
     }
 }

@@ -86,7 +86,8 @@ extension EvilProcess {
         case (.lookup, .queue):
             return edge.frame(
                 LookupToQueue.store(worker: 0, generation: 1, message: MessageID(7), number: 0, []))
-        case (.lookup, .parent): return edge.frame(ToAccount.user(named: "news"), correlation: correlation)
+        case (.lookup, .parent):
+            return edge.frame(LookupToParent.account(.user(named: "news")), correlation: correlation)
         case (.lookup, .listener): return edge.frame(LookupToListener.accepted(envelopes: 1))
         case (.lookup, .relay): return edge.frame(LookupToRelay.source(nil))
         case (.queue, .listener): return edge.frame(QueueToListener.ids([MessageID(7)]))

@@ -60,20 +60,24 @@ extension EvilProcess {
         case .parent:
             report("asks for users")
             let long = String(repeating: "n", count: 100_000)
-            for number in UInt64(1)...20 { await edge.say(ToAccount.user(named: long), correlation: number) }
-            await edge.say(ToAccount.forward(user: "../../root"), correlation: 21)
-            await edge.say(ToAccount.include(path: "/etc/passwd"), correlation: 22)
+            for number in UInt64(1)...20 {
+                await edge.say(LookupToParent.account(.user(named: long)), correlation: number)
+            }
+            await edge.say(LookupToParent.account(.forward(user: "../../root")), correlation: 21)
+            await edge.say(LookupToParent.account(.include(path: "/etc/passwd")), correlation: 22)
+            await edge.say(LookupToParent.program(table: "../../bin/sh"), correlation: 23)
             var found = 0
             for _ in 0..<5 {
-                for (answer, _) in await edge.await(FromAccount.self) {
+                for (answer, _) in await edge.await(ParentToLookup.self) {
                     switch answer {
-                    case .user(.found), .forward(.content), .include(.content): found += 1
-                    case .user, .forward, .include: break
+                    case .account(.user(.found)), .account(.forward(.content)), .account(.include(.content)), .program:
+                        found += 1
+                    case .account, .noProgram, .userOfTable, .updateFile, .updateProgram: break
                     }
                 }
             }
             report("\(found) users found")
-        case .lookup, .resolver, .relay, .local, .keys, .account, .mailbox, .control:
+        case .lookup, .resolver, .relay, .local, .keys, .account, .mailbox, .control, .table:
             break
         }
     }
@@ -133,7 +137,7 @@ extension EvilProcess {
                     if outcomes == work.count { report("\(edge.grant.role.name) has refused all") }
                 }
             }
-        case .parent, .lookup, .queue, .resolver, .keys, .account, .mailbox, .control:
+        case .parent, .lookup, .queue, .resolver, .keys, .account, .mailbox, .control, .table:
             break
         }
     }

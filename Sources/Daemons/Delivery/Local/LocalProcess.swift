@@ -50,7 +50,7 @@ final class LocalProcess: DaemonProcess {
                 child.edge(
                     grant, descriptor, handle: { [weak self] message, _, _ in self?.heard(message) },
                     ended: { [weak self] in self?.parent.clear() }))
-        case .listener, .lookup, .resolver, .relay, .local, .keys, .account, .mailbox, .control:
+        case .listener, .lookup, .resolver, .relay, .local, .keys, .account, .mailbox, .control, .table:
             break
         }
     }
@@ -154,7 +154,7 @@ final class LocalProcess: DaemonProcess {
         case .verbose(let isVerbose):
             child.log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable:
             return [.failed("not held by local delivery")]
         }
     }

@@ -95,7 +95,7 @@ final class RelayProcess: DaemonProcess {
             let edge: Peer<FromKeys, ToKeys> = child.edge(
                 grant, descriptor, handle: { _, _, _ in }, ended: { [weak self] in self?.tls.keys.slot.clear() })
             tls.keys.slot.set(edge)
-        case .parent, .listener, .relay, .local, .account, .mailbox, .control:
+        case .parent, .listener, .relay, .local, .account, .mailbox, .control, .table:
             break
         }
     }
@@ -200,7 +200,7 @@ final class RelayProcess: DaemonProcess {
         case .verbose(let isVerbose):
             child.log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable:
             return [.failed("not held by relay delivery")]
         }
     }

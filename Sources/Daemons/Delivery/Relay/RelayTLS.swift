@@ -72,7 +72,7 @@ final class RelayTLS {
         case .authorities:
             unread[name] = Held(descriptor)
             authorities[name] = nil
-        case .table, .serverKey, .clientKey:
+        case .table, .tableProgram, .serverKey, .clientKey:
             break
         }
     }

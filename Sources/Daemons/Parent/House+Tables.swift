@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Channel
+import Configuration
+import Host
+import IPC
+import Posix
+
+/// What Lookup asks of Parent and Parent of Lookup: tables, their programs, and users.
+extension House {
+    // A program is given 30 s by Lookup, which answers then.
+    private static let tablePatience: UInt64 = 40_000
+
+    /// Opens the files of all tables and starts the programs behind the others.
+    func sendTables(_ channel: Peer<ChildToParent, ParentToChild>, _ owner: Int32, _ era: Era) throws(StartFailure) {
+        era.findIncludes()
+        for path in era.tablePaths {
+            channel.send(.file(.table, name: path), passing: try Era.open(path, for: "table"))
+        }
+        for table in era.programTables {
+            channel.send(
+                .file(.tableProgram, name: table.name),
+                passing: try tables.start(table, for: owner, delimiters: Self.delimiters(of: era)))
+        }
+    }
+
+    private static func delimiters(of era: Era) -> String {
+        String(decoding: [era.configuration.smtp.subAddressDelimiter], as: UTF8.self)
+    }
+
+    func lookupEdge(
+        _ descriptor: consuming FileDescriptor, _ member: Member, _ place: Place
+    ) -> Peer<LookupToParent, ParentToLookup> {
+        let pid = member.pid
+        return Peer(
+            descriptor, greeting: EdgeGreeting(role: .parent, generation: 0), expecting: .lookup,
+            handle: { [weak self, weak place] question, correlation, _ in
+                guard let self, let edge = lookupEdges[pid] else { return }
+                let era = place?.era ?? era
+                switch question {
+                case .account(let question):
+                    ask(question, for: edge, correlation, era)
+                case .program(let name):
+                    Task { await self.restartProgram(of: name, for: edge, correlation, pid, era) }
+                case .user, .updated:
+                    // The answer to a request that was given up.
+                    break
+                }
+            },
+            ended: { [weak self, weak member, weak place] end in
+                self?.edgeEnded(end, member, place)
+            })
+    }
+
+    private func ask(
+        _ question: ToAccount, for edge: Peer<LookupToParent, ParentToLookup>, _ correlation: Correlation, _ era: Era
+    ) {
+        if case .include(let path) = question, !era.includes.contains(path) {
+            // Lookup speaks of what remote parties sent: it reads no file but those that the administrator named.
+            log.warning("included file \(VisibleText(path)) stands in no alias table")
+            return edge.answer(correlation, .account(.include(.temporaryFailure("not in an alias table"))))
+        }
+        Task { edge.answer(correlation, .account(await accounts.ask(question))) }
+    }
+
+    private func restartProgram(
+        of name: String, for edge: Peer<LookupToParent, ParentToLookup>, _ correlation: Correlation, _ owner: Int32,
+        _ era: Era
+    ) async {
+        guard let table = era.programTables.first(where: { $0.name == name }) else {
+            return edge.answer(correlation, .noProgram("no table behind a program"))
+        }
+        do throws(StartFailure) {
+            let stream = try await tables.restart(table, for: owner, delimiters: Self.delimiters(of: era))
+            // Lookup may have gone meanwhile, and the program is nobody's then.
+            guard edge.isOpen else { return tables.ended(owner: owner) }
+            edge.answer(correlation, .program, passing: stream)
+        } catch {
+            edge.answer(correlation, .noProgram("\(error)"))
+        }
+    }
+
+    /// A user whom a table knows, as the Lookup of the configuration in force says.
+    func userOfTable(_ table: String, _ user: String) async -> UserAnswer {
+        guard let edge = lookups.last, !user.utf8.contains(0) else { return .temporaryFailure }
+        do {
+            let answer = try await edge.request(
+                .userOfTable(table, named: user), timeoutMilliseconds: Self.tablePatience)
+            guard case .user(let found) = answer else { return .temporaryFailure }
+            return found
+        } catch {
+            return .temporaryFailure
+        }
+    }
+
+    /// Has the table read again by every Lookup; why it stays as it was, or nil.
+    func updateTable(_ name: String) async -> String? {
+        guard let table = era.configuration.table(named: name) else { return "no such table" }
+        let lookups = lookups
+        if lookups.isEmpty { return "lookup is not there" }
+        switch table.kind {
+        case .list, .mapping: return "the table stands in the configuration: reload that"
+        case .backend(BuiltInTable.users.rawValue, _): return nil
+        case .file, .backend: break
+        }
+        var refusal: String?
+        for edge in lookups {
+            do {
+                if let answer = try await update(table, by: edge) { refusal = answer }
+            } catch {
+                refusal = "\(error)"
+            }
+        }
+        return refusal
+    }
+
+    private func update(_ table: TableDefinition, by edge: Peer<LookupToParent, ParentToLookup>) async throws -> String?
+    {
+        let answer: LookupToParent
+        if case .file(let path) = table.kind {
+            let file = try Era.open(path, for: "table")
+            let old = era.includes
+            era.findIncludes()
+            era.keepIncludes(old)
+            answer = try await edge.request(
+                .updateFile(table: table.name), passing: file, timeoutMilliseconds: Self.tablePatience)
+            if answer == .updated(refusal: nil) { era.findIncludes() }
+        } else {
+            answer = try await edge.request(
+                .updateProgram(table: table.name), timeoutMilliseconds: Self.tablePatience)
+        }
+        guard case .updated(let refusal) = answer else { return "lookup does not answer" }
+        return refusal
+    }
+
+    /// The edges to Lookups that serve, that of the configuration in force last.
+    private var lookups: [Peer<LookupToParent, ParentToLookup>] {
+        places.filter { $0.role == .lookup && $0.member?.isReady == true }
+            .sorted { ($0.era?.number == era.number ? 1 : 0) < ($1.era?.number == era.number ? 1 : 0) }
+            .compactMap { place in place.member.flatMap { lookupEdges[$0.pid] } }
+            .filter(\.isOpen)
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: ISC
+
+import Foundation
+import Testing
+
+extension WholeHouse.Unprivileged {
+    /// Files of tables and databases made of them.
+    struct Tables {
+        private func configuration(_ instance: Instance, _ people: String) -> String {
+            """
+            listen on 127.0.0.1 port \(instance.port)
+            table aliases \(people)
+            action "local" \(instance.maildirMethod) alias <aliases>
+            match from any for domain "example.org" action "local"
+
+            """
+        }
+
+        private func answer(_ instance: Instance, _ recipient: String) throws -> String? {
+            let client = try instance.client()
+            try client.greet()
+            try client.say("MAIL FROM:<a@example.com>", "250")
+            client.send("RCPT TO:<\(recipient)>")
+            return client.reply(seconds: 60)
+        }
+
+        @Test func `a file is read again on demand, and a broken one changes nothing`() throws {
+            let instance = try Instance()
+            let files = try TableFiles(instance)
+            let person = instance.people[0]
+            let path = try files.write("people", "team: \(person)\n")
+            try instance.start(configuration(instance, "file:\(path)"))
+            #expect(try answer(instance, "team@example.org")?.hasPrefix("250") == true)
+            try files.write("people", "crew: \(person)\n")
+            #expect(try answer(instance, "crew@example.org")?.hasPrefix("550") == true)
+            #expect(try instance.control("update", "table", "aliases").output == "command succeeded\n")
+            #expect(try answer(instance, "crew@example.org")?.hasPrefix("250") == true)
+            #expect(try answer(instance, "team@example.org")?.hasPrefix("550") == true)
+            #expect(instance.log.wait(for: "Table \"aliases\" successfully updated") != nil)
+            for broken in [
+                "crew: \(person)\nteam\n", "crew: a\0b\n", "crew: \(person)\r\n", "\u{7F}ELF\u{1}\u{0}\u{0}",
+            ] {
+                try files.write("people", broken)
+                let refused = try instance.control("update", "table", "aliases")
+                #expect(refused.status == 1)
+                #expect(refused.errors.contains("\(path):"), "\(refused.errors)")
+                #expect(try answer(instance, "crew@example.org")?.hasPrefix("250") == true)
+            }
+            try FileManager.default.removeItem(atPath: path)
+            #expect(try instance.control("update", "table", "aliases").status == 1)
+            #expect(instance.log.lines(containing: "Failed to update table \"aliases\"").count == 4)
+            try instance.stop()
+        }
+
+        @Test func `a database of makemap is a table, and a new one is seen`() throws {
+            let instance = try Instance()
+            let files = try TableFiles(instance)
+            let person = instance.people[0]
+            let text = try files.write("people", "Team: nobody-here,\n\t\(person)\n")
+            #expect(try files.tool("makemap", ["-t", "aliases", text]).status == 0)
+            try instance.start(configuration(instance, "db:\(text).db"))
+            #expect(try answer(instance, "team@example.org")?.hasPrefix("550") == true)
+            try files.write("people", "team: \(person)\n")
+            let made = try files.tool(
+                "newaliases", ["--instance", instance.directory, "-f", instance.configurationPath])
+            #expect(made.status == 0 && made.output == "\(text): 1 aliases\n", "\(made.errors)")
+            try instance.submit(to: ["TEAM@example.org"])
+            #expect(instance.mailbox(person).waitForMessages(1))
+            try instance.stop()
+        }
+
+        @Test func `a Berkeley DB file is named with what to do`() throws {
+            let instance = try Instance()
+            let files = try TableFiles(instance)
+            let path = files.path("people.db")
+            // The page header of a hash file: an LSN, a page number, and the magic number.
+            let header: [UInt8] = [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0x61, 0x15, 0x06, 0]
+            try Data(header + [UInt8](repeating: 0, count: 4080)).write(to: URL(fileURLWithPath: path))
+            let (status, lines) = try instance.startInVain(configuration(instance, "db:\(path)"), seconds: 60)
+            #expect(status == 1)
+            #expect(lines.contains { $0.contains("Berkeley DB") && $0.contains("makemap -o \(path)") }, "\(lines)")
+        }
+
+        @Test func `a SQLite database is a table by the queries of its file`() throws {
+            let instance = try Instance()
+            let files = try TableFiles(instance)
+            let person = instance.people[0]
+            let database = files.path("mail.sqlite")
+            let made = try Program.run(
+                [
+                    "python3", "-c",
+                    """
+                    import sqlite3, sys
+                    db = sqlite3.connect(sys.argv[1])
+                    db.execute("CREATE TABLE aliases (name TEXT, target TEXT)")
+                    db.executemany("INSERT INTO aliases VALUES (?, ?)", [("team", sys.argv[2]), ("team", "/dev/null")])
+                    db.commit()
+                    """, database, person,
+                ])
+            try #require(made.status == 0, "\(made.errors)")
+            chmod(database, 0o644)
+            let settings = try files.write(
+                "mail.conf",
+                "# people\ndbpath \(database)\nquery_alias SELECT target FROM aliases WHERE name = ? AND target <> '/dev/null';\n"
+            )
+            try instance.start(configuration(instance, "sqlite:\(settings)"))
+            try instance.submit(to: ["team@example.org"])
+            #expect(instance.mailbox(person).waitForMessages(1))
+            // The key is a value and no part of the query.
+            #expect(try answer(instance, "'/**/OR/**/1=1--@example.org")?.hasPrefix("550") == true)
+            let program = try #require(instance.descendants().first { $0.name == "martlet-table" })
+            if instance.isSeparated { #expect(program.uids.first == Host.account("_martletu").map { "\($0.uid)" }) }
+            try instance.stop()
+        }
+
+        @Test func `the users of the system are a table`() throws {
+            let instance = try Instance()
+            let person = instance.people[0]
+            try instance.start(
+                """
+                listen on 127.0.0.1 port \(instance.port)
+                table users getpwnam
+                action "local" \(instance.maildirMethod) userbase <users>
+                match from any for domain "example.org" action "local"
+
+                """)
+            try instance.submit(to: ["\(person)@example.org"])
+            #expect(instance.mailbox(person).waitForMessages(1))
+            #expect(try answer(instance, "no-such-user@example.org")?.hasPrefix("550") == true)
+            try instance.stop()
+            let (status, lines) = try instance.startInVain(
+                """
+                listen on 127.0.0.1 port \(instance.port)
+                table users getpwnam
+                action "local" \(instance.maildirMethod) alias <users>
+                match from any for domain "example.org" action "local"
+
+                """, seconds: 60)
+            #expect(status == 1)
+            #expect(lines.contains { $0.contains("knows users of the system only") }, "\(lines)")
+        }
+    }
+}
