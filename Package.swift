@@ -61,6 +61,7 @@ let package = Package(
         .executable(name: "martletctl", targets: ["Control"]),
         .executable(name: "martlet-mailbox", targets: ["Mailbox"]),
         .executable(name: "martlet-account", targets: ["Account"]),
+        .executable(name: "martlet-table", targets: ["Table"]),
     ],
     targets: [
         // The words of mail and the rules about them: no system call, no clock, no randomness.
@@ -79,6 +80,8 @@ let package = Package(
         library("COpenSSL", pkgConfig: "openssl", package: "libssl-dev"),
         library("CUnbound", pkgConfig: "libunbound", package: "libunbound-dev"),
         library("CSeccomp", pkgConfig: "libseccomp", package: "libseccomp-dev"),
+        library("CLMDB", pkgConfig: "lmdb", package: "liblmdb-dev"),
+        library("CSQLite", pkgConfig: "sqlite3", package: "libsqlite3-dev"),
         .target(name: "CPosix", path: "Sources/System/CPosix", cSettings: [.define("_GNU_SOURCE")]),
         system("Posix", ["CPosix", "Mail"], common),
         system("Reactor", ["CEvent", "Posix", "Bytes"], onLoop),
@@ -90,6 +93,7 @@ let package = Package(
         system("Launch", ["CPosix", "CSeccomp", "Posix", "IPC", "Mail", "Bytes"], common),
         system("Channel", ["IPC", "Posix", "Reactor", "Launch", "Mail", "Bytes"], onLoop),
         system("TLS", ["CSigner", "Channel", "Configuration", "IPC", "Posix", "Reactor", "Mail", "Bytes"], onLoop),
+        system("MapFile", ["CLMDB", "Posix"], common),
         system("Spool", ["CPosix", "Posix", "Mail", "Bytes"], common),
 
         // Who does what: one folder, one program, one uid, one sandbox each.
@@ -102,9 +106,10 @@ let package = Package(
         program("Parent", ["Configuration", "Host", "TLS"]),
 
         // What people run, and what runs for them.
-        program("Control", in: "Tools", ["SMTP", "Message", "Host"]),
+        program("Control", in: "Tools", ["SMTP", "Message", "Host", "Configuration", "Routing", "MapFile"]),
         program("Mailbox", in: "Tools", ["CPosix", "Configuration"]),
         program("Account", in: "Tools", ["Host"]),
+        program("Table", in: "Tools", ["CSQLite", "MapFile", "Configuration", "Routing", "Host"]),
 
         // The proof. It mirrors the tree above.
         .executableTarget(
@@ -138,8 +143,9 @@ let package = Package(
         tests("Queue", ["Queue", "Chance", "Channel", "Posix", "IPC", "Mail", "Schedule", "Spool"]),
         tests("Listener", ["Listener", "Channel", "Posix", "Bytes", "IPC", "Mail"]),
         tests("Parent", ["Parent", "Account", "IPC", "Mail", "Configuration", "Launch", "Posix"]),
-        tests("Control", ["Control", "IPC", "Mail", "Bytes", "Posix", "Reactor", "Channel", "CEvent"]),
+        tests("Control", ["Control", "MapFile", "IPC", "Mail", "Bytes", "Posix", "Reactor", "Channel", "CEvent"]),
         tests("Mailbox", ["Mailbox", "Launch", "Bytes", "Mail", "IPC", "Posix"]),
+        tests("Table", ["Table", "MapFile", "Configuration", "Routing", "Bytes", "CSQLite"]),
         tests("Architecture", []),
         tests("EvilPeer", ["evil-peer"]),
         tests("Integration", []),

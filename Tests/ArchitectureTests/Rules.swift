@@ -12,6 +12,9 @@ struct Rules {
     private static let usualLevel = 2
     private static let groups: Set = ["Core", "System", "Daemons", "Tools"]
 
+    // Lookup decides by tables, Table answers for one, Control makes them.
+    private static let readsTables: Set = ["Lookup", "Table", "Control"]
+
     /// Core looks down only, System at Core and System, a daemon or tool never at another; what is one duty's own
     /// is imported by that duty alone.
     var dependencies: [String] {
@@ -32,8 +35,10 @@ struct Rules {
             if ["Spool", "Schedule"].contains(module), !["Core", "System"].contains(group), target != "Queue" {
                 return "Queue's own"
             }
-            if module == "Routing", group == "Daemons" || group == "Tools", target != "Lookup" {
-                return "Lookup's own"
+            if module == "Routing", group == "Daemons" || group == "Tools",
+                !Self.readsTables.contains(target)
+            {
+                return "for those who read tables"
             }
             return nil
         }
@@ -56,6 +61,8 @@ struct Rules {
             case "COpenSSL": ["TLS", "Keys", "Spool"].contains(target) ? nil : "only TLS, Keys and Spool"
             case "CSigner": target == "TLS" ? nil : "only TLS"
             case "CSeccomp": target == "Launch" ? nil : "only Launch"
+            case "CLMDB": target == "MapFile" ? nil : "only MapFile"
+            case "CSQLite": target == "Table" ? nil : "only Table"
             default: nil
             }
         }

@@ -144,7 +144,8 @@ import Testing
         #expect(Personality.choose(["/usr/sbin/sendmail", "-t"]) == (.submission, ["-t"]))
         #expect(Personality.choose(["send-mail"]) == (.submission, []))
         #expect(Personality.choose(["/usr/bin/mailq"]) == (.queueListing, []))
-        #expect(Personality.choose(["newaliases", "-f", "x"]) == (.control, ["reload"]))
+        #expect(Personality.choose(["newaliases", "-f", "x"]) == (.aliasRebuilding, ["-f", "x"]))
+        #expect(Personality.choose(["martletctl", "makemap", "-U", "x"]) == (.mapMaking, ["-U", "x"]))
         #expect(Personality.choose(["smtpctl", "stop"]) == (.control, ["stop"]))
         #expect(Personality.choose(["martletctl", "sendmail", "-t"]) == (.submission, ["-t"]))
         #expect(

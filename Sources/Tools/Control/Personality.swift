@@ -5,19 +5,28 @@ nonisolated enum Personality: Hashable, Sendable {
     case control
     case queueListing
     case submission
+    case aliasRebuilding
+    case mapMaking
 
-    /// The personality and the arguments that are left for it. `martletctl sendmail` is sendmail.
+    /// The personality and the arguments that are left for it. `martletctl sendmail` is sendmail,
+    /// and so are newaliases and makemap.
     static func choose(_ arguments: [String]) -> (Personality, [String]) {
         let name = arguments.first.map(baseName) ?? ""
         let rest = Array(arguments.dropFirst())
         switch name {
         case "sendmail", "send-mail": return (.submission, rest)
         case "mailq": return (.queueListing, rest)
-        // Aliases are a text file that is read again; there is no database to be built from it.
-        case "newaliases": return (.control, ["reload"])
+        case "newaliases": return (.aliasRebuilding, rest)
+        case "makemap": return (.mapMaking, rest)
         default:
-            guard let (instance, word, others) = leadingWord(rest), word == "sendmail" else { return (.control, rest) }
-            return (.submission, instance + others)
+            guard let (instance, word, others) = leadingWord(rest) else { return (.control, rest) }
+            switch word {
+            case "sendmail": return (.submission, instance + others)
+            case "newaliases": return (.aliasRebuilding, instance + others)
+            // It knows of no server.
+            case "makemap": return (.mapMaking, others)
+            default: return (.control, rest)
+            }
         }
     }
 
