@@ -134,6 +134,7 @@ let package = Package(
         tests("Routing", ["Routing", "Chance", "Configuration", "Bytes", "Mail"]),
         tests("Schedule", ["Schedule", "Mail"]),
         tests("IPC", ["IPC", "Chance", "Bytes", "Mail"]),
+        tests("Host", ["Host", "Posix"]),
         tests("Launch", ["Launch", "Posix", "IPC", "CPosix", "CSeccomp", "profile-probe"]),
         tests("Reactor", ["ProbeRunner", "loop-probe"]),
         tests("Channel", ["ProbeRunner", "loop-probe"]),

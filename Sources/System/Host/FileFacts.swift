@@ -44,6 +44,9 @@ public struct FileFacts: Hashable, Sendable {
 extension FileDescriptor {
     public func facts() throws(SystemError) -> FileFacts { FileFacts(try status()) }
 
+    /// Whether nobody has written to the file since then.
+    func isUnchanged(since facts: FileFacts) throws(SystemError) -> Bool { try self.facts().mark == facts.mark }
+
     /// Opens a regular file for reading; never waits for one that is a device or a pipe.
     public static func readable(_ path: String) throws(SystemError) -> FileDescriptor {
         let file = try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)

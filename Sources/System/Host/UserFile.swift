@@ -91,8 +91,14 @@ public enum UserFile {
             guard facts.isRegular else { return .insecure("\(name) is not a regular file") }
             guard facts.owner == uid || facts.owner == 0 else { return .insecure("\(name) belongs to another user") }
             guard !facts.isWritableByOthers else { return .insecure("\(name) is writable by others") }
+            // Anybody can give a file of root's a second name, here too.
+            guard facts.owner == uid || facts.links == 1 else { return .insecure("\(name) has more than one name") }
             guard facts.size < Int64(limit), let content = try file.readAll(limit: limit - 1) else {
                 return .insecure("\(name) is too long")
+            }
+            // Half of it could send the mail anywhere.
+            guard try file.isUnchanged(since: facts) else {
+                return .temporaryFailure("\(name) changed while it was read")
             }
             return .content(content)
         } catch {
