@@ -23,6 +23,26 @@ struct RunQueueTests {
         #expect(queue.take(now: .at(0), limit: 100).isEmpty)
     }
 
+    @Test func `the mailboxes of one message are one piece of work, other hosts and suspects are not`() {
+        var queue = makeQueue()
+        queue.insert(
+            message(1), (1...40).map { QueuedRecipient($0, route: local("user\($0)")) }, now: .at(0))
+        queue.insert(
+            message(2),
+            [
+                QueuedRecipient(1, route: local("joe")), QueuedRecipient(2, route: relay("example.org")),
+                QueuedRecipient(3, route: relay("example.net")),
+            ], now: .at(0))
+        let batches = queue.take(now: .at(0), limit: 100)
+        #expect(batches.count == 43)
+        let joined = Batch.joined(batches)
+        #expect(joined.count == 4)
+        #expect(Set(joined.flatMap(\.envelopes)) == Set(batches.flatMap(\.envelopes)))
+        #expect(joined.map(\.envelopes.count).sorted() == [1, 1, 1, 40])
+        for batch in joined { #expect(batch.envelopes.allSatisfy { $0.message == batch.message.id }) }
+        #expect(Batch.joined([]) == [])
+    }
+
     @Test func `destinations take turns, so that a full one delays no other`() {
         var queue = makeQueue()
         for id in 1...50 as ClosedRange<UInt32> {

@@ -34,7 +34,7 @@ public struct DeliveryRequest: Hashable, Sendable {
     /// Of the whole content, in bytes.
     public var size: UInt64
     public var content: DeliveryContent
-    /// All of one route: the same action and, for a relay, the same domain; for a mailbox, the same user.
+    /// For a relay all of one route: the same action and the same domain. For mailboxes of any users and actions.
     public var recipients: [RecipientWork]
 
     public init(

@@ -75,3 +75,29 @@ public struct Batch: Hashable, Sendable {
     /// The message was in hand at two deaths: nothing is in flight beside it.
     public let isAlone: Bool
 }
+
+extension Batch {
+    /// The same work in fewer pieces: what goes to the mailboxes of one message by one worker is handed over together,
+    /// so that the message is read once for all of them. They have the route of the first.
+    public static func joined(_ batches: [Batch]) -> [Batch] {
+        struct Bundle: Hashable {
+            let position: UInt64
+            let worker: WorkerID
+        }
+        var joined: [Batch] = []
+        var places: [Bundle: Int] = [:]
+        for batch in batches {
+            let bundle = Bundle(position: batch.message.position, worker: batch.worker)
+            guard batch.route.deliveryClass == .local, !batch.isAlone, let place = places[bundle] else {
+                if batch.route.deliveryClass == .local, !batch.isAlone { places[bundle] = joined.count }
+                joined.append(batch)
+                continue
+            }
+            let first = joined[place]
+            joined[place] = Batch(
+                message: first.message, route: first.route, worker: first.worker,
+                envelopes: first.envelopes + batch.envelopes, isAlone: false)
+        }
+        return joined
+    }
+}

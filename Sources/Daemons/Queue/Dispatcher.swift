@@ -97,7 +97,7 @@ final class Dispatcher {
         while mayDispatch {
             let batches = queue.schedule.take(now: now, limit: 256)
             if batches.isEmpty { return }
-            for batch in batches { send(batch) }
+            for batch in Batch.joined(batches) { send(batch) }
         }
     }
 

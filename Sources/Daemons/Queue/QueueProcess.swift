@@ -66,7 +66,8 @@ final class QueueProcess: DaemonProcess {
         guard let configuration = parsed.configuration else { return false }
         var limits = Limits()
         limits.scheduler.maxInflight = configuration.schedulerLimits.inFlight
-        limits.local.maxSession = configuration.localLimits.sessions
+        // Local keeps to the limit of sessions itself. What waits there has shared one reading of its message.
+        limits.local.maxSession = configuration.localLimits.sessions + 1000
         limits.local.maxSessionPerUser = configuration.localLimits.sessionsPerUser
         limits.relay.maxDeferred = configuration.deferredPerDomain
         limits.largestInMemory = Intake.largestInMemory
