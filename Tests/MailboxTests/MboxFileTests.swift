@@ -45,6 +45,37 @@ import Testing
         #expect(try second.lock())
     }
 
+    @Test func `a lock file of another program keeps us out, ours keeps others out, and neither stays`() throws {
+        let lockPath = path + ".lock"
+        try directory.write("bob.lock", "1\n")
+        #expect(try open().lock() == false)
+        #expect(unlink(lockPath) == 0)
+        var file: MboxFile? = try open()
+        #expect(try file?.lock() == true)
+        #expect(directory.read("bob.lock") == "\(getpid())\n")
+        file = nil
+        #expect(directory.read("bob.lock") == nil)
+    }
+
+    @Test func `a lock file that somebody left behind is removed`() throws {
+        try directory.write("bob.lock", "1\n")
+        var times = [timespec(), timespec()]
+        clock_gettime(CLOCK_REALTIME, &times[0])
+        times[0].tv_sec -= DotLock.staleSeconds + 10
+        times[1] = times[0]
+        #expect(utimensat(AT_FDCWD, path + ".lock", times, 0) == 0)
+        #expect(try open().lock() == false)
+        #expect(try open().lock())
+    }
+
+    @Test func `a file of the user's own choice has no lock file beside it, but is locked as files are`() throws {
+        let file = try open(.own)
+        #expect(try file.lock())
+        #expect(directory.read("bob.lock") == nil)
+        let other = try FileDescriptor.open(path, O_WRONLY)
+        #expect(flock(other.number, LOCK_EX | LOCK_NB) != 0)
+    }
+
     @Test func `links, second names and other kinds of files are refused`() throws {
         try directory.write("target", "x")
         #expect(symlink("\(directory.path)/target", path) == 0)

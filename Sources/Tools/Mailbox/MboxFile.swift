@@ -26,6 +26,7 @@ nonisolated final class MboxFile {
     private let path: String
     private let kind: Kind
     private(set) var length: off_t = 0
+    private var dotLock: DotLock?
 
     init(_ path: String, _ kind: Kind) throws(Refusal) {
         self.path = path
@@ -51,19 +52,37 @@ nonisolated final class MboxFile {
         }
     }
 
-    /// Takes the lock; false when somebody else has it.
+    /// Takes the lock, in each of the ways in which mail readers do; false when somebody else has one of them.
     func lock() throws(Refusal) -> Bool {
+        guard try lockRange() else { return false }
+        do {
+            switch kind {
+            case .spool:
+                guard let lock = try DotLock.take(for: path) else { return false }
+                dotLock = lock
+            case .own:
+                // Who writes to a file of somebody's own choice may know no other lock.
+                if flock(descriptor.number, LOCK_EX | LOCK_NB) != 0 {
+                    if errno == EWOULDBLOCK { return false }
+                    throw SystemError("flock")
+                }
+            }
+            length = try descriptor.status().st_size
+        } catch let error as SystemError {
+            throw .failed(error)
+        } catch {
+            throw .failed(SystemError("lock"))
+        }
+        return true
+    }
+
+    private func lockRange() throws(Refusal) -> Bool {
         var request = flock()
         request.l_type = Int16(F_WRLCK)
         request.l_whence = Int16(SEEK_SET)
         if fcntl(descriptor.number, Self.setLock, &request) != 0 {
             if errno == EAGAIN || errno == EACCES { return false }
             throw .failed(SystemError("lock"))
-        }
-        do {
-            length = try descriptor.status().st_size
-        } catch {
-            throw .failed(error)
         }
         return true
     }
