@@ -99,10 +99,10 @@ let package = Package(
 
         // Who does what: one folder, one program, one uid, one sandbox each.
         program("Listener", ["TLS", "SMTP", "Message", "Configuration"]),
-        program("Lookup", ["Configuration", "Routing"]),
+        program("Lookup", ["Authentication", "Configuration", "Routing"]),
         program("Resolver", ["CUnbound", "DNS"]),
         program("Queue", ["Spool", "Schedule", "Message", "Configuration"]),
-        program("Delivery", ["TLS", "SMTP", "Message", "Configuration"]),
+        program("Delivery", ["TLS", "SMTP", "Message", "Authentication", "Configuration"]),
         program("Keys", ["COpenSSL", "Configuration"]),
         program("Parent", ["Configuration", "Host", "TLS"]),
 
@@ -147,7 +147,7 @@ let package = Package(
         tests("Listener", ["Listener", "Channel", "Posix", "Bytes", "IPC", "Mail"]),
         tests("Parent", ["Parent", "Account", "IPC", "Mail", "Configuration", "Launch", "Posix"]),
         tests("Control", ["Control", "MapFile", "IPC", "Mail", "Bytes", "Posix", "Reactor", "Channel", "CEvent"]),
-        tests("Mailbox", ["Mailbox", "Launch", "Bytes", "Mail", "IPC", "Posix"]),
+        tests("Mailbox", ["Mailbox", "Configuration", "Launch", "Bytes", "Mail", "IPC", "Posix"]),
         tests("Table", ["Table", "MapFile", "Configuration", "Routing", "Bytes", "CSQLite"]),
         tests("Architecture", []),
         tests("EvilPeer", ["evil-peer"]),

@@ -79,6 +79,29 @@ import Testing
         }
     }
 
+    @Test func `whatever address is accepted, a command keeps the words that it was written with`() throws {
+        var random = TestRandom(seed: 11)
+        let format = try FormatTemplate("run %{sender} %{rcpt} %{dest.user} %{user.username}", for: .command)
+        let alphabet = Array(" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~aZ09".utf8)
+        var accepted = 0
+        for _ in 0..<10_000 {
+            let user = "\"" + String(decoding: random.bytes(from: alphabet, atMost: 24), as: UTF8.self) + "\""
+            guard let mailbox = Mailbox(user + "@example.org") else { continue }
+            accepted += 1
+            var values = try fields()
+            values.sender = .mailbox(mailbox)
+            values.recipient = mailbox
+            values.destination = mailbox
+            values.userName = mailbox.localPart.text
+            let words = try format.expand(values).split(separator: " ", omittingEmptySubsequences: false)
+            #expect(words.count == 5 && words[0] == "run", "\(mailbox)")
+            for word in words.dropFirst() {
+                #expect(word.utf8.allSatisfy { $0.isAlphanumericASCII || Array("@._+=/-:".utf8).contains($0) })
+            }
+        }
+        #expect(accepted > 1000)
+    }
+
     @Test(arguments: ["..", ".", "../../etc/x", "/etc", "a/../b", "...", "..a"])
     func `a token cannot climb out of a path`(user: String) throws {
         var values = try fields()

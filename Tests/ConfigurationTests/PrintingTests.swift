@@ -20,7 +20,8 @@ struct PrintingTests {
 
     static let holders: [(PrintedRole, [String])] = [
         (.all, ["srs", "listener", "relay", "queue", "command"]), (.listener, []),
-        (.lookup, ["listener", "relay", "command"]), (.queue, ["queue"]), (.relay, []), (.local, []), (.keys, []),
+        (.lookup, ["srs", "listener", "relay", "command"]), (.queue, ["queue"]), (.relay, ["srs"]), (.local, []),
+        (.keys, []),
         (.resolver, []),
     ]
 
@@ -39,6 +40,7 @@ struct PrintingTests {
         (
             .relay,
             """
+            srs key srs-secret
             table hosts { smtp+tls://l@mx.example.org }
             action out relay host <hosts> auth <relaycreds> srs
 

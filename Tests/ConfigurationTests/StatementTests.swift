@@ -20,6 +20,17 @@ struct StatementTests {
         ("action x relay backup host a", ["1:23: host may not be specified together with backup"]),
         ("action x relay host a domain <b>", ["1:23: domain may not be specified together with host"]),
         ("action x relay auth <a>", ["1:16: auth may not be specified without host or domain"]),
+        ("action x mda \"%{nothing}\"", ["1:14: unknown format specifier: nothing"]),
+        ("action x maildir \"%{rcpt:nothing}\"", ["1:18: unknown format modifier: nothing"]),
+        ("action x mda \"nice %{mda}\"", ["1:14: the format specifier mda stands for nothing here"]),
+        ("action x lmtp nowhere", ["1:15: invalid lmtp destination: nowhere"]),
+        (
+            "action x lmtp \"/run/%{rcpt.user}\"",
+            ["1:15: in an lmtp destination only %{user.username} may be used"]
+        ),
+        ("mda wrapper w \"nice %{mda:raw}\"", ["1:15: the modifier raw may not be used in a command"]),
+        ("smtp sub-addr-delim \"\"", ["1:21: sub-addr-delim uses invalid character"]),
+        ("smtp sub-addr-delim \"+@\"", ["1:21: sub-addr-delim uses invalid character"]),
         ("action x mda \"%{rcpt:lowercase|raw}\"", ["1:14: the modifier raw may not be used in a command"]),
         (
             "action x",

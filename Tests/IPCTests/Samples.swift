@@ -152,8 +152,10 @@ enum Samples {
 
     static let localToParent: [LocalToParent] = [
         .agent(action: "in", user: "joe", kind: .mailbox), .agent(action: "in", user: "joe", kind: .commands),
+        .connection(action: "in", user: "joe", skipping: 1),
     ]
     static let parentToLocal: [ParentToLocal] = [
+        .connection,
         .agent, .refused(.failed(reply)),
         .exited(action: "in", user: "joe", kind: .commands, status: "exited with status 75"),
     ]

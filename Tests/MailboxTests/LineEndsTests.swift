@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Configuration
 import Mail
 import Testing
 
@@ -86,24 +87,37 @@ import Testing
 }
 
 @Suite struct AgentArgumentsTests {
+    private func commands(_ words: [String]) -> AgentArguments.Commands? {
+        guard case .commands(let commands)? = AgentArguments(words)?.duty else { return nil }
+        return commands
+    }
+
     @Test func `the words of Parent`() {
-        let maildir = AgentArguments(["maildir", "~/Maildir", "bob", "/home/bob", "mx.example.org", "junk"])
+        let person = ["bob", "/home/bob", "mx.example.org", "+-"]
+        let maildir = AgentArguments(["maildir", "~/Maildir"] + person + ["junk"])
         #expect(maildir?.duty == .maildir(template: "~/Maildir", usesJunk: true))
-        let mbox = AgentArguments(["mbox", "/var/mail", "bob", "/home/bob", "mx.example.org"])
+        #expect(maildir?.delimiters.split("a-b")?.tag == "b")
+        let mbox = AgentArguments(["mbox", "/var/mail"] + person)
         #expect(mbox?.duty == .mbox(directory: "/var/mail"))
-        let commands = AgentArguments(["command", "-", "bob", "/home/bob", "mx.example.org"])
-        #expect(commands?.duty == .commands(limitSeconds: 300))
-        let short = AgentArguments(["command", "-", "bob", "/home/bob", "mx.example.org", "2"])
-        #expect(short?.duty == .commands(limitSeconds: 2))
+        let items = AgentArguments.Commands(source: .items, wrapper: nil, running: 7, limitSeconds: 300)
+        #expect(commands(["command", "-"] + person + ["7", "-"]) == items)
+        let short = AgentArguments.Commands(source: .items, wrapper: "nice %{mda}", running: 300, limitSeconds: 2)
+        #expect(commands(["command", "-"] + person + ["999", "nice %{mda}", "2"]) == short)
+        let action = AgentArguments.Commands(source: .action("dlv"), wrapper: nil, running: 1, limitSeconds: 300)
+        #expect(commands(["mda", "dlv"] + person + ["1", "-"]) == action)
     }
 
     @Test(arguments: [
-        [], ["maildir"], ["maildir", "~/Maildir", "bob", "home", "h"],
-        ["mbox", "/var/mail", "../bob", "/home/bob", "h"],
-        ["mbox", "/var/mail", "a/b", "/home/bob", "h"], ["maildir", "~/Maildir", "bob", "/home/bob", "h", "x"],
-        ["command", "-", "bob", "home", "h"], ["command", "-", "bob", "/home/bob", "h", "x"],
-        ["command", "-", "bob", "/home/bob", "h", "301"], ["command", "-", "bob", "/home/bob", "h", "0"],
-        ["command", "-", "bob", "/home/bob", "h", "9", "9"],
+        [], ["maildir"], ["maildir", "~/Maildir", "bob", "home", "h", "+"],
+        ["mbox", "/var/mail", "../bob", "/home/bob", "h", "+"], ["mbox", "/var/mail", "bob", "/home/bob", "h"],
+        ["mbox", "/var/mail", "a/b", "/home/bob", "h", "+"],
+        ["maildir", "~/Maildir", "bob", "/home/bob", "h", "+", "x"],
+        ["command", "-", "bob", "home", "h", "+", "7", "-"], ["command", "-", "bob", "/home/bob", "h", "+"],
+        ["command", "-", "bob", "/home/bob", "h", "+", "0", "-"],
+        ["command", "-", "bob", "/home/bob", "h", "+", "7", "-", "x"],
+        ["mda", "x", "bob", "/home/bob", "h", "+", "7", "-", "301"],
+        ["command", "-", "bob", "/home/bob", "h", "+", "7", "-", "0"],
+        ["command", "-", "bob", "/home/bob", "h", "+", "7", "-", "9", "9"],
     ])
     func `other words are refused`(_ words: [String]) {
         #expect(AgentArguments(words) == nil)

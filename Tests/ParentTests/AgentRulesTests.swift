@@ -39,13 +39,14 @@ import Testing
     ])
     func `what the user's file says is done whatever the action does`(method: LocalAction.Method) {
         let plan = AgentRules.plan(action(method), for: "ann", .commands)
-        #expect(plan == .allowed(AgentRules.Plan(method: .commands, knownBy: .system(user: "ann"))))
+        #expect(plan == .allowed(AgentRules.Plan(method: .commands(wrapper: nil), knownBy: .system(user: "ann"))))
         let table = AgentRules.plan(action(method, userbase: "people"), for: "ann", .commands)
-        #expect(table == .allowed(AgentRules.Plan(method: .commands, knownBy: .userbase(table: "people"))))
+        #expect(
+            table == .allowed(AgentRules.Plan(method: .commands(wrapper: nil), knownBy: .userbase(table: "people"))))
     }
 
     @Test func `what an alias says is done as the user of foreign programs, and nothing else is`() {
-        let foreign = AgentRules.Plan(method: .commands, knownBy: .foreign)
+        let foreign = AgentRules.Plan(method: .commands(wrapper: nil), knownBy: .foreign)
         #expect(AgentRules.plan(action(.mbox), for: "_martletu", .commands) == .allowed(foreign))
         #expect(AgentRules.plan(action(.mbox, user: "vmail"), for: "_martletu", .commands) == .allowed(foreign))
         #expect(AgentRules.plan(action(.mbox, userbase: "people"), for: "_martletu", .commands) == .allowed(foreign))
@@ -56,7 +57,7 @@ import Testing
     @Test func `an action that delivers as one user runs the commands of no other`() {
         #expect(code(AgentRules.plan(action(.mbox, user: "vmail"), for: "ann", .commands)) == 451)
         let plan = AgentRules.plan(action(.mbox, user: "vmail"), for: "vmail", .commands)
-        #expect(plan == .allowed(AgentRules.Plan(method: .commands, knownBy: .system(user: "vmail"))))
+        #expect(plan == .allowed(AgentRules.Plan(method: .commands(wrapper: nil), knownBy: .system(user: "vmail"))))
     }
 
     @Test func `the user of the action is whom the agent becomes`() {
@@ -70,10 +71,52 @@ import Testing
     }
 
     @Test(arguments: [
-        LocalAction.Method.command("x"), .expandOnly, .forwardOnly, .lmtp(destination: "a", .user),
+        LocalAction.Method.expandOnly, .forwardOnly, .lmtp(destination: "a", .user),
     ])
     func `only mailboxes have agents`(method: LocalAction.Method) {
         #expect(code(AgentRules.plan(action(method), for: "ann", .mailbox)) == 451)
+    }
+
+    @Test func `a command is run inside of the wrapper of the action`() {
+        var local = LocalAction(.command("dlv"))
+        local.wrapper = "low"
+        let action = ActionDefinition(name: "in", kind: .local(local))
+        let text = "mda wrapper high \"x %{mda}\"\nmda wrapper low \"nice %{mda}\"\n"
+        let wrappers =
+            ServerConfiguration.parse(Array(text.utf8), named: "t", options: ParseOptions(.partial))
+            .configuration?.wrappers ?? []
+        let plan = AgentRules.plan(action, for: "ann", .mailbox, wrappers: wrappers)
+        let expected = AgentRules.Plan(
+            method: .command("dlv", wrapper: "nice %{mda}"), knownBy: .system(user: "ann"))
+        #expect(plan == .allowed(expected))
+        let own = AgentRules.plan(action, for: "ann", .commands, wrappers: wrappers)
+        #expect(
+            own == .allowed(AgentRules.Plan(method: .commands(wrapper: "nice %{mda}"), knownBy: .system(user: "ann"))))
+    }
+
+    @Test func `another user's agent is told the home of the recipient where that is named`() {
+        func home(_ method: LocalAction.Method, userbase: String? = nil) -> AgentRules.Directory? {
+            let plan = AgentRules.plan(
+                action(method, user: "vmail", userbase: userbase), for: "ann", .mailbox)
+            guard case .allowed(let plan) = plan else { return nil }
+            return plan.homeKnownBy
+        }
+        #expect(home(.maildir(path: "~/Maildir", .unused)) == .system(user: "ann"))
+        #expect(home(.maildir(path: "~/Maildir", .unused), userbase: "people") == .userbase(table: "people"))
+        #expect(home(.command("dlv -d %{user.directory}")) == .system(user: "ann"))
+        #expect(home(.maildir(path: nil, .unused)) == nil)
+        #expect(home(.maildir(path: "/srv/%{user.username}", .unused)) == nil)
+    }
+
+    @Test(
+        arguments: [
+            ("localhost:24", .host("localhost", port: 24)),
+            ("/run/%{user.username}/lmtp", .socket(path: "/run/ann/lmtp")),
+            ("[::1]:24", IPAddress("::1").map { .address($0, port: 24) }),
+        ] as [(String, LMTPDestination.Place?)])
+    func `an LMTP server is where the action says`(text: String, place: LMTPDestination.Place?) throws {
+        let decision = AgentRules.server(action(.lmtp(destination: text, .user)), for: "ann", delimiters: .plus)
+        #expect(decision == .allowed(try #require(place)))
     }
 
     @Test func `an action that is gone or relays keeps the mail waiting`() {
@@ -109,12 +152,16 @@ import Testing
         let mbox = AgentRules.Plan(method: .mbox, knownBy: .system(user: "ann"))
         func arguments(_ plan: AgentRules.Plan) -> [String] {
             AgentRules.arguments(
-                plan, user: "ann", home: "/home/ann", hostName: "mx.example.org", mailboxes: "/var/mail")
+                plan, user: "ann", home: "/home/ann", hostName: "mx.example.org", mailboxes: "/var/mail",
+                delimiters: SubaddressDelimiters("+-"), mostCommands: 7)
         }
-        #expect(arguments(maildir) == ["maildir", "~/M", "ann", "/home/ann", "mx.example.org", "junk"])
-        let commands = AgentRules.Plan(method: .commands, knownBy: .system(user: "ann"))
-        #expect(arguments(commands) == ["command", "-", "ann", "/home/ann", "mx.example.org"])
-        #expect(arguments(mbox) == ["mbox", "/var/mail", "ann", "/home/ann", "mx.example.org"])
+        #expect(arguments(maildir) == ["maildir", "~/M", "ann", "/home/ann", "mx.example.org", "+-", "junk"])
+        let commands = AgentRules.Plan(method: .commands(wrapper: nil), knownBy: .system(user: "ann"))
+        #expect(arguments(commands) == ["command", "-", "ann", "/home/ann", "mx.example.org", "+-", "7", "-"])
+        #expect(arguments(mbox) == ["mbox", "/var/mail", "ann", "/home/ann", "mx.example.org", "+-"])
+        let command = AgentRules.Plan(method: .command("dlv", wrapper: "nice %{mda}"), knownBy: .system(user: "ann"))
+        let words = ["mda", "dlv", "ann", "/home/ann", "mx.example.org", "+-", "7", "nice %{mda}"]
+        #expect(arguments(command) == words)
     }
 }
 

@@ -29,6 +29,7 @@ extension LoopWorld: ExpansionWorld {}
         var world = DictionaryWorld()
         var local = LocalAction(.maildir(path: nil, .unused))
         var relaysOnlyLocal = false
+        var delimiters = SubaddressDelimiters.plus
 
         init(aliases: [(String, String)] = [], virtual: [(String, String)] = [], forwards: [String: String] = [:]) {
             world.tables["aliases"] = TableContent(mapping: aliases)
@@ -70,7 +71,7 @@ extension LoopWorld: ExpansionWorld {}
                     ActionDefinition(name: "in", kind: .local(local)),
                     ActionDefinition(name: "virtual", kind: .local(virtual)),
                     ActionDefinition(name: "out", kind: .relay(RelayAction())),
-                ], delimiters: .plus, daemonUsers: ["_martletd"])
+                ], delimiters: delimiters, daemonUsers: ["_martletd"])
             let request = Expansion.Request(
                 sender: try #require(ReversePath(sender)), recipient: try mailbox(recipient), origin: try origin(),
                 isEncrypted: false)
@@ -254,6 +255,20 @@ extension LoopWorld: ExpansionWorld {}
         try await expect(host, "run@example.org", ["in _martletu |cmd"])
         try await expect(host, "bob@example.org", ["out y@example.net"])
         try await expect(host, "alice@example.org", [Self.listProblem])
+    }
+
+    @Test func `each of several delimiters divides a user from the tag`() async throws {
+        var host = Host(
+            aliases: [("list-one", "carol"), ("list", "dave")],
+            virtual: [("info-x@virtual.example.org", "alice"), ("info@virtual.example.org", "bob")])
+        host.delimiters = SubaddressDelimiters("+-")
+        try await expect(host, "bob-a+b@example.org", ["in bob+a+b bob-a+b@example.org"])
+        try await expect(host, "bob+a-b@example.org", ["in bob+a-b bob+a-b@example.org"])
+        try await expect(host, "list-one@example.org", ["in carol list-one@example.org"])
+        try await expect(host, "list+two@example.org", ["in dave list+two@example.org"])
+        try await expect(host, "info-x@virtual.example.org", ["virtual alice info-x@virtual.example.org"])
+        try await expect(host, "info-y@virtual.example.org", ["virtual bob info-y@virtual.example.org"])
+        try await expect(host, "-bob@example.org", [Self.unknown])
     }
 
     @Test func `a userbase table is the only source of users`() async throws {

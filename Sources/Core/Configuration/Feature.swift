@@ -2,10 +2,9 @@
 
 /// A part of the language that may be read and checked without being built into the server.
 public enum Feature: String, CaseIterable, Hashable, Sendable {
-    case filter, proc, srs, admd
+    case filter, proc, admd
     case queueCompression = "queue compression"
     case queueEncryption = "queue encryption"
-    case wrapper = "mda wrapper"
     case regularExpression = "regex"
 
     case listenAuthentication = "listen option auth"
@@ -16,12 +15,9 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
     case listenFilter = "listen option filter"
     case listenHostnames = "listen option hostnames"
 
-    case deliveryLMTP = "action lmtp"
-    case deliveryCommand = "action mda"
-    case actionWrapper = "action option wrapper"
+    case wrappedMailbox = "action option wrapper without the method mda"
 
     case relayAuthentication = "relay option auth"
-    case relaySRS = "relay option srs"
     case relayFilter = "relay option filter"
     case relayBackup = "relay option backup"
     case relaySource = "relay option src"
@@ -32,11 +28,11 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
 
     /// What a configuration may say but this server cannot do: an error, never ignored.
     public static let notSupportedYet: Set<Feature> = [
-        .filter, .proc, .srs, .admd, .queueCompression, .queueEncryption, .wrapper, .regularExpression,
+        .filter, .proc, .admd, .queueCompression, .queueEncryption, .regularExpression,
         .listenAuthentication, .listenOptionalAuthentication, .listenReceivedAuthentication,
         .listenSenders, .listenProxy, .listenFilter, .listenHostnames,
-        .deliveryLMTP, .deliveryCommand, .actionWrapper,
-        .relayAuthentication, .relaySRS, .relayFilter,
+        .wrappedMailbox,
+        .relayAuthentication, .relayFilter,
         .relayBackup, .relaySource, .relayHeloSource, .relayDomain, .relayHostTable,
         .relayLabel,
     ]

@@ -57,6 +57,31 @@ extension FormatTemplate {
         of token: Token, _ offsets: Offsets?, _ modifiers: [Modifier], _ fields: FormatFields
     ) throws(ExpansionError) -> [UInt8] {
         guard let text = Self.text(of: token, fields) else { throw .noValue }
+        return try rendered(text, as: token, offsets, modifiers, fields.delimiters)
+    }
+
+    /// The text where nothing but the name of the user is substituted; nil when that makes none.
+    func expand(userName: String, delimiters: SubaddressDelimiters) -> String? {
+        var output: [UInt8] = []
+        for part in parts {
+            switch part {
+            case .literal(let text):
+                output += text.utf8
+            case .token(let token, let offsets, let modifiers):
+                guard token == .userName,
+                    let bytes = try? rendered(userName, as: token, offsets, modifiers, delimiters)
+                else { return nil }
+                output += bytes
+            }
+            guard output.count <= Self.longestResult else { return nil }
+        }
+        return output.contains(0) ? nil : String(decoding: output, as: UTF8.self)
+    }
+
+    private func rendered(
+        _ text: String, as token: Token, _ offsets: Offsets?, _ modifiers: [Modifier],
+        _ delimiters: SubaddressDelimiters
+    ) throws(ExpansionError) -> [UInt8] {
         var bytes = Array(text.utf8)
         if let offsets {
             guard let part = offsets.part(of: bytes) else { throw .noValue }
@@ -66,7 +91,7 @@ extension FormatTemplate {
             switch modifier {
             case .lowercase: bytes = bytes.map(\.lowercased)
             case .uppercase: bytes = bytes.map { $0.isLetter ? $0 & ~0x20 : $0 }
-            case .strip: bytes = Self.strip(bytes, fields.delimiters)
+            case .strip: bytes = Self.strip(bytes, delimiters)
             case .raw: break
             }
         }

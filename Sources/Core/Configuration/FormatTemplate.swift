@@ -28,7 +28,7 @@ public struct FormatTemplate: Hashable, Sendable {
             case .unknownToken(let name): "unknown format specifier: \(name)"
             case .unknownModifier(let name): "unknown format modifier: \(name)"
             case .invalidOffsets(let text): "invalid format offsets: \(text)"
-            case .rawInCommand: "the format modifier raw may not be used in a command"
+            case .rawInCommand: "the modifier raw may not be used in a command"
             }
         }
     }
@@ -88,6 +88,18 @@ public struct FormatTemplate: Hashable, Sendable {
         self.use = use
         parts = try Self.parts(of: Array(text.utf8)[...], for: use) ?? [.literal(text)]
     }
+
+    var tokens: [Token] {
+        parts.compactMap { part in
+            if case .token(let token, _, _) = part { token } else { nil }
+        }
+    }
+
+    /// Whether it is the same for every envelope.
+    public var isConstant: Bool { tokens.isEmpty }
+
+    /// Whether it speaks of the home directory of the recipient.
+    public var namesHome: Bool { tokens.contains(.home) }
 
     private static func parts(of text: ArraySlice<UInt8>, for use: Use) throws(SyntaxError) -> [Part]? {
         var rest = text

@@ -21,8 +21,8 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
     public var recipientsPerMail = 1000
     public var largestMessage = ByteCount.mebibytes(35)
     public var ciphers: String?
-    /// Between a user and a tag that the user may choose; one visible ASCII character.
-    public var subAddressDelimiter = UInt8(ascii: "+")
+    /// What stands between a user and a tag that the user may choose.
+    public var delimiters = SubaddressDelimiters.plus
 
     public init() {}
 

@@ -20,23 +20,26 @@ extension Parser {
     // method = "mbox" | "maildir" [ STR ] [ "junk" ] | "lmtp" STR [ "rcpt-to" ] | "mda" STR
     //        | "forward-only" | "expand-only"
     private mutating func method() throws(Failure) -> LocalAction.Method {
-        let location = peek().location
         if take(.mbox) { return .mbox }
         if take(.forwardOnly) { return .forwardOnly }
         if take(.expandOnly) { return .expandOnly }
         if take(.maildir) {
-            let path = takeString()?.text
-            return .maildir(path: path, take(.junk) ? .used : .unused)
+            let path = takeString()
+            if let path { try checkTemplate(path, for: .path) }
+            return .maildir(path: path?.text, take(.junk) ? .used : .unused)
         }
         if take(.lmtp) {
-            use(.deliveryLMTP, at: location)
-            let destination = try string("a host and port or a socket's path").text
-            return .lmtp(destination: destination, take(.rcptTo) ? .address : .user)
+            let destination = try string("a host and port or a socket's path")
+            do throws(LMTPDestination.SyntaxError) {
+                _ = try LMTPDestination(destination.text)
+            } catch {
+                throw Failure(message: "\(error)", location: destination.location)
+            }
+            return .lmtp(destination: destination.text, take(.rcptTo) ? .address : .user)
         }
         if take(.mda) {
-            use(.deliveryCommand, at: location)
             let command = try string("a command")
-            try checkCommand(command)
+            try checkTemplate(command, for: .command)
             return .command(command.text)
         }
         throw unexpected("relay or a way of delivery")
@@ -68,7 +71,10 @@ extension Parser {
             case .userbase:
                 local.userbase = try table(for: .userbase)
             case .wrapper:
-                use(.actionWrapper, at: option.location)
+                switch method {
+                case .command: break
+                case .mbox, .maildir, .lmtp, .forwardOnly, .expandOnly: use(.wrappedMailbox, at: option.location)
+                }
                 let name = try string("a wrapper's name")
                 guard
                     options.completeness == .partial || configuration.wrappers.contains(where: { $0.name == name.text })
@@ -116,7 +122,6 @@ extension Parser {
         case .tls:
             relay.encryption = take(.noVerify) ? .requiredUnverified : .required
         case .srs:
-            use(.relaySRS, at: location)
             guard options.completeness == .partial || configuration.srs.key != nil else {
                 throw Failure(
                     message: "an srs key is required for srs to be specified in an action", location: location)
@@ -194,14 +199,18 @@ extension Parser {
         return (option, take().location)
     }
 
-    /// A command for a shell: what is put in for `%{...}` must always be made harmless, so `raw` is refused.
-    func checkCommand(_ command: Word) throws(Failure) {
-        for part in command.text.split(separator: "%{", omittingEmptySubsequences: false).dropFirst() {
-            guard let end = part.firstIndex(of: "}"), let colon = part[..<end].lastIndex(of: ":") else { continue }
-            let modifiers = part[part.index(after: colon)..<end].split(separator: "|")
-            if modifiers.contains(where: { $0 == "raw" }) {
-                throw Failure(message: "the modifier raw may not be used in a command", location: command.location)
-            }
+    /// A text with `%{...}` in it, which must be right at the start and not only when mail comes.
+    func checkTemplate(_ text: Word, for use: FormatTemplate.Use) throws(Failure) {
+        guard try !template(text, for: use).tokens.contains(.command) else {
+            throw Failure(message: "the format specifier mda stands for nothing here", location: text.location)
+        }
+    }
+
+    func template(_ text: Word, for use: FormatTemplate.Use) throws(Failure) -> FormatTemplate {
+        do throws(FormatTemplate.SyntaxError) {
+            return try FormatTemplate(text.text, for: use)
+        } catch {
+            throw Failure(message: "\(error)", location: text.location)
         }
     }
 }

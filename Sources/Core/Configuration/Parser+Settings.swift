@@ -67,8 +67,7 @@ extension Parser {
             throw Failure(
                 message: "mda wrapper already declared with that name: \(name.text)", location: name.location)
         }
-        try checkCommand(command)
-        use(.wrapper, at: location)
+        _ = try template(command, for: .command)
         configuration.wrappers.append(
             WrapperDefinition(name: name.text, command: command.text, location: location))
     }
@@ -120,22 +119,19 @@ extension Parser {
         } else if take(.maxMessageSize) {
             configuration.smtp.largestMessage = try size()
         } else if take(.subAddrDelim) {
-            let delimiter = try string("a character")
-            guard let byte = delimiter.text.utf8.first, delimiter.text.utf8.count == 1 else {
-                throw Failure(message: "sub-addr-delim must be one character", location: delimiter.location)
-            }
-            guard byte.isVisible, byte != UInt8(ascii: "@") else {
-                throw Failure(message: "sub-addr-delim uses invalid character", location: delimiter.location)
-            }
-            configuration.smtp.subAddressDelimiter = byte
+            // The reference takes one character; here each of several is a delimiter.
+            let delimiters = try string("a character, or several")
+            guard !delimiters.text.isEmpty,
+                delimiters.text.utf8.allSatisfy({ $0.isVisible && $0 != UInt8(ascii: "@") })
+            else { throw Failure(message: "sub-addr-delim uses invalid character", location: delimiters.location) }
+            configuration.smtp.delimiters = SubaddressDelimiters(delimiters.text)
         } else {
             throw unexpected("limit, ciphers, max-message-size or sub-addr-delim")
         }
     }
 
     // srs = "srs" ( "key" STR | "key" "backup" STR | "ttl" DELAY )
-    mutating func parseSRS(_ location: SourceLocation) throws(Failure) {
-        use(.srs, at: location)
+    mutating func parseSRS() throws(Failure) {
         if take(.key) {
             if take(.backup) {
                 configuration.srs.backupKey = try string("a key").text

@@ -169,7 +169,7 @@ struct Parser {
         case .queue: try parseQueue(first.location)
         case .scheduler: try parseScheduler()
         case .smtp: try parseSMTP()
-        case .srs: try parseSRS(first.location)
+        case .srs: try parseSRS()
         case .table: try parseTable(first.location)
         }
     }

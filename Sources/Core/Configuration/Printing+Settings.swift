@@ -60,8 +60,8 @@ extension Printer {
         if smtp.largestMessage != defaults.largestMessage {
             line("smtp", "max-message-size", "\(smtp.largestMessage.value)")
         }
-        if smtp.subAddressDelimiter != defaults.subAddressDelimiter {
-            line("smtp", "sub-addr-delim", quoted(String(decoding: [smtp.subAddressDelimiter], as: UTF8.self)))
+        if smtp.delimiters != defaults.delimiters {
+            line("smtp", "sub-addr-delim", quoted(smtp.delimiters.text))
         }
     }
 

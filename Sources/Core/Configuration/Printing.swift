@@ -51,9 +51,9 @@ public enum PrintedRole: CaseIterable, Hashable, Sendable {
         switch self {
         case .all: .all
         case .listener: [.listen, .smtp, .pkiNames]
-        case .lookup: [.listen, .tables, .localActions, .relayActions, .match, .smtp]
+        case .lookup: [.listen, .tables, .localActions, .relayActions, .match, .smtp, .srs]
         case .queue: [.queue, .bounce, .actionLifetimes, .scheduler, .localLimits, .relayLimits, .administrator]
-        case .relay: [.relayActions, .relayLimits, .relayTables]
+        case .relay: [.relayActions, .relayLimits, .relayTables, .srs]
         case .local: [.redactedLocalActions, .localLimits]
         case .keys: .pkiNames
         case .resolver: []

@@ -6,10 +6,14 @@ import Bytes
 public struct SubaddressDelimiters: Hashable, Sendable {
     public static let plus = SubaddressDelimiters("+")
 
+    public let text: String
     private let bytes: [UInt8]
 
     /// Every byte of `text` is a delimiter of its own.
-    public init(_ text: String) { bytes = Array(text.utf8) }
+    public init(_ text: String) {
+        self.text = text
+        bytes = Array(text.utf8)
+    }
 
     /// The name before the first delimiter and the tag behind it; nil when there is none. A delimiter in the first
     /// place separates nothing: no user has an empty name.

@@ -21,14 +21,19 @@ public enum ForeignUser {
 public enum LocalToParent: Hashable, Sendable {
     /// Wants an agent of that user by that action. Answered by `agent` or `refused`.
     case agent(action: String, user: String, kind: AgentKind)
+    /// Wants a connection to the LMTP server of that action, whose first addresses are skipped. Answered by `connection`
+    /// or `refused`.
+    case connection(action: String, user: String, skipping: UInt8)
 }
 
 /// Parent - Delivery (local).
 public enum ParentToLocal: Hashable, Sendable {
     /// With the stream to the agent.
     case agent
-    /// No such action, no such user, or it cannot be started now.
+    /// No such action, no such user, or it cannot be started or reached now.
     case refused(DeliveryOutcome)
+    /// With a socket that is connecting.
+    case connection
     /// An agent has gone; how, in words for the log.
     case exited(action: String, user: String, kind: AgentKind, status: String)
 }
@@ -36,11 +41,13 @@ public enum ParentToLocal: Hashable, Sendable {
 extension LocalToParent: EdgeMessage {
     private enum Tag: UInt8 {
         case agent = 1
+        case connection = 2
     }
 
     public var tag: UInt8 {
         switch self {
         case .agent: Tag.agent.rawValue
+        case .connection: Tag.connection.rawValue
         }
     }
 
@@ -50,6 +57,10 @@ extension LocalToParent: EdgeMessage {
             action.encode(to: &output)
             user.encode(to: &output)
             kind.encode(to: &output)
+        case .connection(let action, let user, let skipping):
+            action.encode(to: &output)
+            user.encode(to: &output)
+            skipping.encode(to: &output)
         }
     }
 
@@ -58,6 +69,8 @@ extension LocalToParent: EdgeMessage {
         switch kind {
         case .agent:
             self = .agent(action: try reader.value(), user: try reader.value(), kind: try reader.value())
+        case .connection:
+            self = .connection(action: try reader.value(), user: try reader.value(), skipping: try reader.value())
         }
     }
 }
@@ -67,6 +80,7 @@ extension ParentToLocal: EdgeMessage {
         case agent = 1
         case refused = 2
         case exited = 3
+        case connection = 4
     }
 
     public var tag: UInt8 {
@@ -74,6 +88,7 @@ extension ParentToLocal: EdgeMessage {
         case .agent: Tag.agent.rawValue
         case .refused: Tag.refused.rawValue
         case .exited: Tag.exited.rawValue
+        case .connection: Tag.connection.rawValue
         }
     }
 
@@ -82,12 +97,13 @@ extension ParentToLocal: EdgeMessage {
         case .agent: true
         case .refused: false
         case .exited: false
+        case .connection: true
         }
     }
 
     public func writePayload(to output: inout [UInt8]) {
         switch self {
-        case .agent: break
+        case .agent, .connection: break
         case .refused(let value):
             value.encode(to: &output)
         case .exited(let action, let user, let kind, let status):
@@ -103,6 +119,7 @@ extension ParentToLocal: EdgeMessage {
         switch kind {
         case .agent: self = .agent
         case .refused: self = .refused(try reader.value())
+        case .connection: self = .connection
         case .exited:
             self = .exited(
                 action: try reader.value(), user: try reader.value(), kind: try reader.value(),

@@ -32,7 +32,7 @@ extension ClientSession {
 
     // Rcpt-parameters: NOTIFY and ORCPT (RFC 3461 section 4.1, 4.2)
     func write(recipient: Recipient, to output: inout [UInt8]) {
-        output.append("RCPT TO:<\(recipient.mailbox)>")
+        output.append("RCPT TO:<\(recipient.path)>")
         if offer.extensions.contains(.deliveryStatus) {
             write(notify: recipient.report.notify, to: &output)
             if let original = recipient.report.originalRecipient { write(originalRecipient: original, to: &output) }

@@ -70,12 +70,27 @@ public struct ClientSession: Sendable {
     }
 
     public struct Recipient: Hashable, Sendable {
+        public enum Form: Hashable, Sendable {
+            case mailbox
+            /// Without `@` and domain, as an LMTP server calls its users.
+            case localPart
+        }
+
         public var mailbox: Mailbox
+        public var form: Form
         public var report: ReportRequest
 
-        public init(_ mailbox: Mailbox, report: ReportRequest = ReportRequest()) {
+        public init(_ mailbox: Mailbox, form: Form = .mailbox, report: ReportRequest = ReportRequest()) {
             self.mailbox = mailbox
+            self.form = form
             self.report = report
+        }
+
+        var path: String {
+            switch form {
+            case .mailbox: "\(mailbox)"
+            case .localPart: "\(mailbox.localPart)"
+            }
         }
     }
 

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: ISC
 
+import Authentication
 import Bytes
 import Channel
+import Configuration
 import IPC
 import Mail
+import Posix
 import Routing
 
 /// What an expansion asks, answered from the tables and by Parent.
 final class HostWorld: ExpansionWorld {
     private let tables: LookupTables
     private let users: UserDirectory
+    private let rewriting: SRS?
     private let log: Log
 
-    init(tables: LookupTables, users: UserDirectory, log: Log) {
+    /// `rewriting` is nil where no key was given.
+    init(tables: LookupTables, users: UserDirectory, rewriting: SRS?, log: Log) {
         self.tables = tables
         self.users = users
+        self.rewriting = rewriting
         self.log = log
     }
 
@@ -55,5 +61,22 @@ final class HostWorld: ExpansionWorld {
             log.warning("included file \(VisibleText(path)): \(VisibleText(reason))")
             return .temporary
         }
+    }
+    @MainActor func original(ofRewritten mailbox: Mailbox) async -> Mailbox? {
+        guard let rewriting else { return nil }
+        do throws(SRS.Refusal) {
+            return try rewriting.original(of: mailbox, on: SystemClock.now())
+        } catch {
+            log.info("SRS address <\(VisibleText("\(mailbox)"))>: \(error)")
+            return nil
+        }
+    }
+}
+
+nonisolated extension SRS {
+    /// nil where no key was given.
+    init?(_ settings: SRSSettings) {
+        guard let key = settings.key else { return nil }
+        self.init(key: key, backupKey: settings.backupKey, days: settings.days)
     }
 }

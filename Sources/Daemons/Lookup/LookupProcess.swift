@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Authentication
 import Bytes
 import Channel
 import Configuration
@@ -48,10 +49,9 @@ final class LookupProcess: DaemonProcess {
             child.leave(because: "server name is no domain: \(assignment.serverName)")
         }
         self.configuration = configuration
-        let delimiters = SubaddressDelimiters(
-            String(decoding: [configuration.smtp.subAddressDelimiter], as: UTF8.self))
+        let delimiters = configuration.smtp.delimiters
         tables = try LookupTables(configuration, delimiters: delimiters, users: users, log: child.log)
-        world = HostWorld(tables: tables, users: users, log: child.log)
+        world = HostWorld(tables: tables, users: users, rewriting: SRS(configuration.srs), log: child.log)
         let builtIn = BuiltInTables(
             serverName: serverName, addresses: assignment.localAddresses.compactMap { IPAddress($0) })
         expansion = Expansion(

@@ -67,7 +67,10 @@ final class AgentDesk {
         }
         planned += 1
         defer { planned -= 1 }
-        switch AgentRules.plan(era().configuration.action(named: action), for: user, kind) {
+        let configuration = era().configuration
+        switch AgentRules.plan(
+            configuration.action(named: action), for: user, kind, wrappers: configuration.wrappers)
+        {
         case .refused(let outcome):
             asker.answer(correlation, .refused(outcome))
         case .allowed(let plan):
@@ -82,7 +85,13 @@ final class AgentDesk {
             case .refused(let outcome):
                 asker.answer(correlation, .refused(outcome))
             case .allowed(let account):
-                start(plan, asker, correlation, action: action, user: user, kind, account: account)
+                switch await home(plan, account, for: user) {
+                case .refused(let outcome):
+                    asker.answer(correlation, .refused(outcome))
+                case .allowed(let home):
+                    start(
+                        plan, asker, correlation, action: action, user: user, kind, account: account, home: home)
+                }
             }
         }
     }
@@ -107,14 +116,28 @@ final class AgentDesk {
         }
     }
 
+    // An action that delivers as one user may still speak of the homes of those that it delivers to.
+    private func home(
+        _ plan: AgentRules.Plan, _ account: UserRecord, for user: String
+    ) async -> AgentRules.Decision<String> {
+        guard let directory = plan.homeKnownBy else { return .allowed(account.home) }
+        let (answer, name) = await find(directory, for: user)
+        switch rules.check(answer, named: name) {
+        case .refused(let outcome): return .refused(outcome)
+        case .allowed(let person): return .allowed(person.home)
+        }
+    }
+
     private func start(
         _ plan: AgentRules.Plan, _ asker: Peer<LocalToParent, ParentToLocal>, _ correlation: Correlation,
-        action: String, user: String, _ kind: AgentKind, account: UserRecord
+        action: String, user: String, _ kind: AgentKind, account: UserRecord, home: String
     ) {
         guard asker.isOpen, !isClosed else { return }
+        let configuration = era().configuration
         let arguments = AgentRules.arguments(
-            plan, user: plan.knownBy == .foreign ? account.name : user, home: account.home, hostName: hostName,
-            mailboxes: paths.mailboxes)
+            plan, user: plan.knownBy == .foreign ? account.name : user, home: home, hostName: hostName,
+            mailboxes: paths.mailboxes, delimiters: configuration.smtp.delimiters,
+            mostCommands: configuration.localLimits.sessionsPerUser)
         do {
             let pair = try FileDescriptor.streamPair()
             let pid = try spawner.start(
@@ -146,6 +169,34 @@ final class AgentDesk {
         }
         return SystemUser(name: account.name, identity: Identity(uid: account.uid, gid: gid), home: account.home)
     }
+
+    /// Answers a request of Delivery for a connection to an LMTP server. Never waits: the connection may still be on its
+    /// way, and what the configuration calls by name was looked up at the start.
+    func connect(
+        _ asker: Peer<LocalToParent, ParentToLocal>, _ correlation: Correlation, action: String, user: String,
+        skipping: UInt8
+    ) {
+        let era = era()
+        let delimiters = era.configuration.smtp.delimiters
+        switch AgentRules.server(era.configuration.action(named: action), for: user, delimiters: delimiters) {
+        case .refused(let outcome):
+            asker.answer(correlation, .refused(outcome))
+        case .allowed(let place):
+            var failure = SystemError("connect", Self.noSuchHost)
+            for address in era.addresses(of: place).dropFirst(Int(skipping)) {
+                do {
+                    return asker.answer(correlation, .connection, passing: try FileDescriptor.connect(to: address))
+                } catch {
+                    failure = error
+                }
+            }
+            asker.answer(
+                correlation, .refused(.deferred(Reply(451, EnhancedStatus(4, 4, 1), "LMTP server: \(failure)"))))
+        }
+    }
+
+    // EHOSTUNREACH: no address is left.
+    private static let noSuchHost: Int32 = 113
 
     /// Whether the child that ended was an agent.
     func ended(_ child: ReapedChild) -> Bool {

@@ -20,6 +20,8 @@ final class Era {
     let keyFiles: KeyFiles
     /// How the files of keys and certificates were when they were given away last, by path.
     var keyMarks: [String: [Int64]] = [:]
+    /// Of LMTP servers that the configuration calls by name.
+    private let serverAddresses: [String: [IPAddress]]
     /// The files that alias tables include; no other is opened for Lookup.
     private(set) var includes: Set<String> = []
 
@@ -44,6 +46,7 @@ final class Era {
         }
         self.listening = listening
         keyFiles = try KeyFiles(configuration, bundle: KeyFiles.systemBundles.first { FileFacts(at: $0) != nil })
+        serverAddresses = try Era.findServers(configuration, names)
         for path in tablePaths { _ = try Era.open(path, for: "table") }
         for file in keyFiles.all {
             _ = try file.open()
@@ -60,6 +63,32 @@ final class Era {
                     " (a port below 1024 needs root)"
                 } else { "" }
             throw StartFailure("\(endpoint.location): listen on \(endpoint.address): \(error)\(hint)")
+        }
+    }
+
+    // Looked up now, since nothing may wait for the network later.
+    private static func findServers(
+        _ configuration: ServerConfiguration, _ names: HostDirectory
+    ) throws(StartFailure) -> [String: [IPAddress]] {
+        var found: [String: [IPAddress]] = [:]
+        for action in configuration.actions {
+            guard case .local(let local) = action.kind, case .lmtp(let text, _) = local.method,
+                let destination = try? LMTPDestination(text), destination.isConstant,
+                case .host(let name, _)? = destination.place(for: "", delimiters: configuration.smtp.delimiters)
+            else { continue }
+            let addresses = try names.addresses(ofServer: name)
+            guard !addresses.isEmpty else { throw StartFailure("\(action.location): no address of \(name)") }
+            found[name] = addresses
+        }
+        return found
+    }
+
+    /// The addresses of an LMTP server, in the order in which they are tried.
+    func addresses(of place: LMTPDestination.Place) -> [SocketAddress] {
+        switch place {
+        case .socket(let path): [.local(path: path)]
+        case .address(let address, let port): [.internet(address, port: port)]
+        case .host(let name, let port): (serverAddresses[name] ?? []).map { .internet($0, port: port) }
         }
     }
 

@@ -66,9 +66,14 @@ final class HostDirectory {
             return interface.filter { !($0.family == .v6 && $0.bytes[0] == 0xFE && $0.bytes[1] & 0xC0 == 0x80) }
         }
         if let address = IPAddress(name) { return [address] }
+        return try addresses(ofServer: name)
+    }
+
+    /// The addresses of a host that is not this one, or a name of this one.
+    func addresses(ofServer name: String) throws(StartFailure) -> [IPAddress] {
         if let known = resolved[name] { return known }
         guard mayAsk else {
-            throw StartFailure("listen on \(name): a new name is only looked up at a start; write its address")
+            throw StartFailure("\(name): a new name is only looked up at a start; write its address")
         }
         var seen: Set<IPAddress> = []
         let addresses = HostNames.addresses(of: name).filter { seen.insert($0).inserted }

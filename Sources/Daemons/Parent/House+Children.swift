@@ -146,6 +146,8 @@ extension House {
                 switch request {
                 case .agent(let action, let user, let kind):
                     Task { await self.agents.answer(edge, correlation, action: action, user: user, kind: kind) }
+                case .connection(let action, let user, let skipping):
+                    agents.connect(edge, correlation, action: action, user: user, skipping: skipping)
                 }
             },
             ended: { [weak self, weak member, weak place] end in

@@ -18,6 +18,8 @@ final class AgentProcess {
     private static let commandDescriptors: UInt64 = 1024
 
     let arguments: AgentArguments
+    // As Parent says it to whatever it starts: an action may deliver as another user than the recipient.
+    private let account: (name: String, home: String)
     private var template: FormatTemplate?
     private var local: Peer<LocalToMailbox, MailboxToLocal>?
     private var current: (sink: any MessageSink, left: UInt64)?
@@ -50,14 +52,18 @@ final class AgentProcess {
         }
     }
 
-    private init(_ arguments: AgentArguments) { self.arguments = arguments }
+    private init(_ arguments: AgentArguments) {
+        self.arguments = arguments
+        account = (Self.variable("USER") ?? arguments.user, Self.variable("HOME") ?? arguments.home)
+    }
 
     private func prepare() throws {
         switch arguments.duty {
         case .maildir(let text, _): template = try FormatTemplate(text, for: .path)
         case .mbox: break
-        case .commands(let seconds):
-            commands = try CommandRunner(limitMilliseconds: UInt64(seconds) * 1000)
+        case .commands(let duty):
+            commands = try CommandRunner(
+                mostRunning: duty.running, limitMilliseconds: UInt64(duty.limitSeconds) * 1000)
             _ = try confine(.mailbox(.commands), descriptors: Self.commandDescriptors)
             return
         }
@@ -121,21 +127,28 @@ final class AgentProcess {
     }
 
     private func sink(for delivery: MailboxDelivery) -> any MessageSink {
-        switch delivery.form {
-        case .action:
-            switch arguments.duty {
-            case .maildir(_, let usesJunk): return maildirSink(delivery, usesJunk ? .used : .unused)
-            case .mbox(let directory): return mbox("\(directory)/\(arguments.user)", .spool).begin(delivery)
-            case .commands: return decided(delivery.id, .deferred("Not the agent of a mailbox"))
+        switch (delivery.form, arguments.duty) {
+        case (.action, .maildir(_, let usesJunk)):
+            return maildirSink(delivery, usesJunk ? .used : .unused)
+        case (.action, .mbox(let directory)):
+            return mbox("\(directory)/\(arguments.user)", .spool).begin(delivery)
+        case (.action, .commands(let duty)):
+            switch duty.source {
+            case .action(let command): return commandSink(command, duty.wrapper, delivery)
+            case .items: return decided(delivery.id, .deferred("Not the agent of an action"))
             }
-        case .forward, .alias:
+        case (.forward, .commands(let duty)), (.alias, .commands(let duty)):
+            switch duty.source {
+            case .action: return decided(delivery.id, .deferred("Not an agent of commands"))
+            case .items: return sink(forItemOf: delivery, duty.wrapper)
+            }
+        case (.forward, _), (.alias, _):
             // In the sandbox of a mailbox nothing can be run.
-            guard let commands else { return decided(delivery.id, .deferred("Not an agent of commands")) }
-            return sink(forItemOf: delivery, commands)
+            return decided(delivery.id, .deferred("Not an agent of commands"))
         }
     }
 
-    private func sink(forItemOf delivery: MailboxDelivery, _ commands: CommandRunner) -> any MessageSink {
+    private func sink(forItemOf delivery: MailboxDelivery, _ wrapper: String?) -> any MessageSink {
         switch ForwardItem.find(delivery.form, user: arguments.user, home: arguments.home) {
         case .outcome(let outcome):
             return decided(delivery.id, outcome)
@@ -149,23 +162,38 @@ final class AgentProcess {
                 return decided(delivery.id, .failed("Invalid path in ~/.forward or alias: \(error)"))
             }
         case .command(let text):
-            let id = delivery.id
-            do {
-                let order = CommandOrder(
-                    command: try FormatTemplate(text, for: .command).expand(fields(delivery)),
-                    environment: CommandEnvironment.lines(for: delivery, user: arguments.user, home: arguments.home),
-                    directory: arguments.home)
-                return CommandSink(order, delivery.addedFields, commands) { [unowned self] in answer(id, $0) }
-            } catch {
-                return decided(id, .failed("Invalid command in ~/.forward or alias: \(error)"))
-            }
+            return commandSink(text, wrapper, delivery)
         }
     }
 
-    private func fields(_ delivery: MailboxDelivery) -> FormatFields {
+    private func commandSink(
+        _ text: String, _ wrapper: String?, _ delivery: MailboxDelivery
+    ) -> any MessageSink {
+        let id = delivery.id
+        guard let commands else { return decided(id, .deferred("Not an agent of commands")) }
+        do {
+            var command = try FormatTemplate(text, for: .command).expand(fields(delivery))
+            if let wrapper {
+                command = try FormatTemplate(wrapper, for: .command).expand(fields(delivery, command: command))
+            }
+            let order = CommandOrder(
+                command: command,
+                environment: CommandEnvironment.lines(for: delivery, user: account.name, home: account.home),
+                directory: account.home)
+            return CommandSink(order, delivery.addedFields, commands) { [unowned self] in answer(id, $0) }
+        } catch let error as FormatTemplate.ExpansionError {
+            return decided(id, .failed("mda command line could not be expanded: \(error)"))
+        } catch {
+            return decided(id, .failed("Invalid command: \(error)"))
+        }
+    }
+
+    private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+    private func fields(_ delivery: MailboxDelivery, command: String? = nil) -> FormatFields {
         FormatFields(
             sender: delivery.sender, recipient: delivery.recipient, destination: delivery.destination,
-            userName: arguments.user, home: arguments.home, delimiters: .plus)
+            userName: arguments.user, home: arguments.home, delimiters: arguments.delimiters, command: command)
     }
 
     private func mbox(_ path: String, _ kind: MboxFile.Kind) -> MboxQueue {

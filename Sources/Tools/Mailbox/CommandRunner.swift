@@ -16,9 +16,7 @@ nonisolated struct CommandOrder: Hashable, Sendable {
 
 /// Runs the commands of one user, a few at a time, each with a message on its standard input.
 final class CommandRunner {
-    // The reference's limit of deliveries to one user.
-    nonisolated static let mostRunning = 7
-
+    private let mostRunning: Int
     private let shell: FileDescriptor
     private let limitMilliseconds: UInt64
     private var waiting: [CommandRun] = []
@@ -26,20 +24,21 @@ final class CommandRunner {
     private var signal: SignalWatch?
 
     /// A command that takes longer than the limit is ended.
-    init(limitMilliseconds: UInt64) throws(LaunchError) {
+    init(mostRunning: Int, limitMilliseconds: UInt64) throws(LaunchError) {
+        self.mostRunning = mostRunning
         shell = try ProgramSet.open(CommandEnvironment.shell)
         self.limitMilliseconds = limitMilliseconds
         signal = SignalWatch(SIGCHLD) { [unowned self] in reap() }
     }
 
     /// `decided` is called once.
-    func run(_ order: CommandOrder, _ message: [UInt8], decided: @escaping (MailboxOutcome) -> Void) {
+    func run(_ order: CommandOrder, _ message: KeptMessage, decided: @escaping (MailboxOutcome) -> Void) {
         waiting.append(CommandRun(order, message, decided: decided))
         startNext()
     }
 
     private func startNext() {
-        while running.count < Self.mostRunning, !waiting.isEmpty {
+        while running.count < mostRunning, !waiting.isEmpty {
             let run = waiting.removeFirst()
             guard let pid = run.start(shell, limitMilliseconds, timedOut: { [unowned self] in end($0) }) else {
                 continue
@@ -79,9 +78,11 @@ final class CommandRun {
     private static let lastReads = 64
 
     private let order: CommandOrder
-    private let message: [UInt8]
+    private let message: KeptMessage
     private let decided: (MailboxOutcome) -> Void
     private var sent = 0
+    // What was read of the message and not yet taken.
+    private var slice: ArraySlice<UInt8> = []
     private var report = CommandReport()
     private var input: FileDescriptor?
     private var output: FileDescriptor?
@@ -89,7 +90,7 @@ final class CommandRun {
     private var outputWatch: Watch?
     private let timer = Timer()
 
-    init(_ order: CommandOrder, _ message: [UInt8], decided: @escaping (MailboxOutcome) -> Void) {
+    init(_ order: CommandOrder, _ message: KeptMessage, decided: @escaping (MailboxOutcome) -> Void) {
         self.order = order
         self.message = message
         self.decided = decided
@@ -146,12 +147,15 @@ final class CommandRun {
     @discardableResult
     private func send(to number: Int32) -> Bool {
         while sent < message.count {
-            let count = message.withUnsafeBytes { buffer in
-                FileDescriptor.retrying {
-                    write(number, buffer.baseAddress.map { $0 + sent }, min(Self.chunk, buffer.count - sent))
-                }
+            if slice.isEmpty {
+                guard let next = try? message.slice(at: sent, atMost: Self.chunk), !next.isEmpty else { return false }
+                slice = next[...]
+            }
+            let count = slice.withUnsafeBytes { buffer in
+                FileDescriptor.retrying { write(number, buffer.baseAddress, buffer.count) }
             }
             guard count > 0 else { return errno == EAGAIN }
+            slice = slice.dropFirst(count)
             sent += count
         }
         return true
@@ -205,7 +209,7 @@ final class CommandSink: MessageSink {
     private let order: CommandOrder
     private let runner: CommandRunner
     private let decided: (MailboxOutcome) -> Void
-    private var message: [UInt8]
+    private let message: KeptMessage
     private var lineEnds = LineEnds()
 
     init(
@@ -215,15 +219,24 @@ final class CommandSink: MessageSink {
         self.order = order
         self.runner = runner
         self.decided = decided
-        message = fields
+        message = KeptMessage(fields)
     }
 
-    func append(_ content: [UInt8]) { lineEnds.convert(content, into: &message) }
+    func append(_ content: [UInt8]) {
+        var converted: [UInt8] = []
+        converted.reserveCapacity(content.count)
+        lineEnds.convert(content, into: &converted)
+        message.append(converted)
+    }
 
     func end() {
-        lineEnds.finish(into: &message)
+        var rest: [UInt8] = []
+        lineEnds.finish(into: &rest)
+        message.append(rest)
+        if let failure = message.failure {
+            return decided(.deferred("The message cannot be kept for the command: \(failure)"))
+        }
         runner.run(order, message, decided: decided)
-        message = []
     }
 
     func abandon() {}

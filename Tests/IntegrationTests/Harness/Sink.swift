@@ -21,6 +21,15 @@ final class Sink {
         guard program.output.wait(for: "ready") != nil else { throw Failure("no sink: \(program.errors.text)") }
     }
 
+    /// One that listens on a Unix socket.
+    init(_ instance: Instance, path: String) throws {
+        directory = "\(instance.directory)/sink"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        port = 0
+        program = try Program(["python3", Host.support("sink.py"), path, "0", directory])
+        guard program.output.wait(for: "ready") != nil else { throw Failure("no sink: \(program.errors.text)") }
+    }
+
     /// A port on which nothing listens until `open` is called.
     static func closed(_ instance: Instance) throws -> Int { try Host.freePort() }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""A small SMTP server for tests: says on standard output what happens, and does what standard input tells it.
+"""A small server for tests, of SMTP and LMTP: says on standard output what happens, and does what standard input tells it.
 
-usage: sink.py ADDRESS PORT DIRECTORY [--tls CERTIFICATE KEY] [--immediate] [--client-ca FILE]
+usage: sink.py ADDRESS PORT DIRECTORY [--tls CERTIFICATE KEY] [--immediate] [--client-ca FILE]; an address that is a path
+is a Unix socket
 Each message goes into a file of DIRECTORY as it came, dots undone. Input: PHASE REPLY, where PHASE is one of connect,
-hello, mail, rcpt, rcpt.USER, data, end and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
+hello, mail, rcpt, rcpt.USER, data, end, end.USER (of LMTP) and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
 connection there; `PHASE hang` answers nothing until it is told otherwise. With --tls STARTTLS is offered, unless
 `offer no`, or TLS comes first; a reply to the phase starttls may hold \\r\\n, and what follows that is sent in plain text.
 """
@@ -73,7 +74,11 @@ def serve(connection, number, directory, context, is_immediate):
         connection.sendall(reply.encode().replace(b"\\r\\n", b"\r\n") + b"\r\n")
         return reply[:1] in "23"
 
-    sender, recipients = None, []
+    sender, recipients, is_lmtp = None, [], False
+    def takes(phase):
+        reply = replies.get(phase, "2")
+        return reply is not None and reply[:1] in "23"
+
     try:
         if not answer("connect", "220 sink.example.org ESMTP"):
             return
@@ -83,7 +88,8 @@ def serve(connection, number, directory, context, is_immediate):
                 break
             verb = line[:4].upper()
             text = line.decode("latin-1").strip()
-            if verb == b"EHLO":
+            if verb in (b"EHLO", b"LHLO"):
+                is_lmtp = verb == b"LHLO"
                 offer = "" if is_secure or context is None or "offer" in replies else "250-STARTTLS\r\n"
                 answer("hello", "250-sink.example.org\r\n" + offer + "250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME")
             elif verb == b"STAR" and context is not None:
@@ -97,6 +103,9 @@ def serve(connection, number, directory, context, is_immediate):
                 if answer("mail", "250 2.1.0 Ok"):
                     sender, recipients = text[text.index("<") + 1:text.index(">")], []
             elif verb == b"RCPT":
+                if sender is None:
+                    connection.sendall(b"503 5.5.1 MAIL first\r\n")
+                    continue
                 recipient = text[text.index("<") + 1:text.index(">")]
                 phase = "rcpt." + recipient.partition("@")[0]
                 if answer(phase if phase in replies else "rcpt", "250 2.1.5 Ok"):
@@ -119,12 +128,21 @@ def serve(connection, number, directory, context, is_immediate):
                     count += 1
                     mine = count
                 name = "%06d" % mine
-                if replies.get("end", "2")[:1] in "23":
+                phases = ["end"]
+                if is_lmtp:
+                    # RFC 2033 section 4.2: one reply for each recipient.
+                    phases = ["end." + name.partition("@")[0] for name in recipients]
+                    phases = [phase if phase in replies else "end" for phase in phases]
+                    takers = [name for name, phase in zip(recipients, phases) if takes(phase)]
+                else:
+                    takers = recipients if takes("end") else []
+                if takers:
                     with open(os.path.join(directory, "." + name), "wb") as file:
                         file.write(b"".join(content))
                     os.rename(os.path.join(directory, "." + name), os.path.join(directory, name))
-                    say("message %s connection=%d from=<%s> to=%s" % (name, number, sender, ",".join(recipients)))
-                answer("end", "250 2.0.0 Ok")
+                    say("message %s connection=%d from=<%s> to=%s" % (name, number, sender, ",".join(takers)))
+                for phase in phases:
+                    answer(phase, "250 2.0.0 Ok")
                 sender, recipients = None, []
             elif verb == b"RSET":
                 sender, recipients = None, []
@@ -155,9 +173,15 @@ def main():
         if "--client-ca" in options:
             context.load_verify_locations(options[options.index("--client-ca") + 1])
             context.verify_mode = ssl.CERT_OPTIONAL
-    listener = socket.create_server((address, port), backlog=256)
+    if address.startswith("/"):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(address)
+        listener.listen(256)
+        os.chmod(address, 0o666)
+    else:
+        listener = socket.create_server((address, port), backlog=256)
     threading.Thread(target=orders, daemon=True).start()
-    say("ready %d" % listener.getsockname()[1])
+    say("ready %s" % (listener.getsockname()[1] if port else address))
     number = 0
     while True:
         connection, _ = listener.accept()

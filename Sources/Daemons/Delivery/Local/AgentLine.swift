@@ -12,10 +12,14 @@ struct LocalJob {
     let user: String
     let subaddress: String?
     let form: LocalForm
+    let request: MessageRequest
     let content: Content
 }
 
 /// The deliveries of one user by one action, and the agent that does them.
+///
+/// While it works, the line has one of the sessions of which the host has so many (`mda limit max-session`). It gives the
+/// session back when it has nothing left, or after a turn when others wait for one.
 final class AgentLine {
     struct Key: Hashable {
         let action: String
@@ -23,10 +27,18 @@ final class AgentLine {
         let kind: AgentKind
     }
 
+    /// What the agent does with a delivery.
+    enum Pace {
+        /// It writes files, several in one sync.
+        case mailbox
+        /// It runs a process for each.
+        case commands
+    }
+
     // So many deliveries are given at a time, so that the agent can sync them together.
     private static let mostUnderWay = 8
-    // The reference's limit of deliveries to one user; each is a process here.
-    private static let mostCommands = 7
+    // Deliveries of a line while others wait for a session.
+    private static let turn = 32
     private static let mostUnsentBytes = 256 * 1024
     private static let idleMilliseconds: UInt64 = 30_000
     // The reference's limit.
@@ -50,7 +62,13 @@ final class AgentLine {
     }
 
     private let key: Key
+    private let pace: Pace
+    private let most: Int
     private unowned let process: LocalProcess
+    private var hasSession = false
+    private var given = 0
+    // It was started for a configuration that is not in force any more.
+    private var isStale = false
     private var agent = Agent.none
     private var session = SessionID(0)
     private var waiting: [LocalJob] = []
@@ -62,8 +80,15 @@ final class AgentLine {
     private let idleTimer = Timer()
     private(set) var idleSince: UInt64 = 0
 
-    init(_ key: Key, _ process: LocalProcess) {
+    /// `limit` is that of deliveries to one user at a time.
+    init(_ key: Key, _ pace: Pace, limit: Int, _ process: LocalProcess) {
         self.key = key
+        self.pace = pace
+        most =
+            switch pace {
+            case .mailbox: max(1, min(limit, Self.mostUnderWay))
+            case .commands: max(1, limit)
+            }
         self.process = process
     }
 
@@ -72,15 +97,10 @@ final class AgentLine {
         return underWay.isEmpty && waitingStart == waiting.count && reader == nil
     }
 
-    private var mostUnderWay: Int {
-        switch key.kind {
-        case .mailbox: Self.mostUnderWay
-        case .commands: Self.mostCommands
-        }
-    }
+    private var hasWork: Bool { waitingStart < waiting.count }
 
     private var deadlineMilliseconds: UInt64 {
-        switch key.kind {
+        switch pace {
         case .mailbox: Self.deadlineMilliseconds
         case .commands: Self.commandsDeadlineMilliseconds
         }
@@ -95,15 +115,67 @@ final class AgentLine {
     func pump() {
         switch agent {
         case .none:
-            guard waitingStart < waiting.count else { return process.forget(key) }
-            guard process.mayStart(key) else { return }
+            guard hasWork else {
+                giveSessionBack()
+                return process.forget(key)
+            }
+            guard !isStale else { return process.renew(key, waiting: takeAll()) }
+            guard mayWork, process.mayStart(key) else { return }
             agent = .starting
             session = SessionID(Randomness.integer())
             Task { await start() }
         case .starting, .ended:
             break
         case .running(let peer):
+            guard !isStale else { return leaveWhenDone() }
+            guard hasWork || reader != nil, mayWork else { return }
             feed(peer)
+        }
+    }
+
+    // MARK: Sessions
+
+    private var mayWork: Bool {
+        if hasSession { return true }
+        guard process.takeSession(key) else { return false }
+        hasSession = true
+        given = 0
+        return true
+    }
+
+    private func giveSessionBack() {
+        guard hasSession else { return }
+        hasSession = false
+        process.sessionReturned()
+    }
+
+    private func takeAll() -> ArraySlice<LocalJob> {
+        let jobs = waiting[waitingStart...]
+        waiting = []
+        waitingStart = 0
+        return jobs
+    }
+
+    /// Another configuration is in force: the agent ends what it has begun, and the next one is told the new words.
+    func retire() {
+        isStale = true
+        leaveWhenDone()
+    }
+
+    private func leaveWhenDone() {
+        switch agent {
+        case .none: pump()
+        case .starting, .ended: break
+        case .running(let peer):
+            if reader != nil { return feed(peer) }
+            guard underWay.isEmpty else { return }
+            peer.close()
+            idleTimer.stop()
+            deadlineTimer.stop()
+            agent = .none
+            process.released(key)
+            giveSessionBack()
+            pump()
         }
     }
 
@@ -119,7 +191,7 @@ final class AgentLine {
                 run(stream)
             case .refused(let outcome):
                 refused(outcome)
-            case .exited:
+            case .connection, .exited:
                 refused(.deferred(.noAgent))
             }
         } catch {
@@ -136,18 +208,16 @@ final class AgentLine {
             ended: { [unowned self] _ in streamEnded() })
         peer.drained = { [weak self] in self?.pump() }
         agent = .running(peer)
-        becomeIdle()
+        if isIdle { becomeIdle() }
         pump()
     }
 
     private func refused(_ outcome: DeliveryOutcome) {
         agent = .none
-        let jobs = waiting[waitingStart...]
-        waiting = []
-        waitingStart = 0
-        for job in jobs { process.decide(job, outcome, session) }
+        for job in takeAll() { process.decide(job, outcome, session) }
         process.forget(key)
         process.released(key)
+        giveSessionBack()
     }
 
     // MARK: Feeding
@@ -158,7 +228,10 @@ final class AgentLine {
                 guard sendSlice(peer) else { return }
                 continue
             }
-            guard underWay.count < mostUnderWay, let job = nextJob() else { return }
+            guard !isStale, underWay.count < most else { return }
+            // The others have their turn, too; what is under way ends first.
+            guard given < Self.turn || !process.isSessionWanted, let job = nextJob() else { return }
+            given += 1
             idleTimer.stop()
             let id = job.work.id
             underWay[id] = UnderWay(job: job, deadline: Loop.milliseconds + deadlineMilliseconds)
@@ -208,6 +281,8 @@ final class AgentLine {
         case .outcome(let id, let outcome):
             guard let done = underWay.removeValue(forKey: id) else { return }
             process.decide(done.job, Self.outcome(outcome), session)
+            if isStale { return leaveWhenDone() }
+            if underWay.isEmpty, reader == nil, given >= Self.turn, process.isSessionWanted { giveSessionBack() }
             if isIdle { becomeIdle() } else { pump() }
         }
     }
@@ -223,6 +298,7 @@ final class AgentLine {
     // MARK: The end of an agent
 
     private func becomeIdle() {
+        giveSessionBack()
         idleSince = Loop.milliseconds
         deadlineTimer.stop()
         idleTimer.start(afterMilliseconds: Self.idleMilliseconds) { [weak self] in self?.close() }
@@ -280,6 +356,7 @@ final class AgentLine {
         let outcome = DeliveryOutcome.deferred(Reply(451, EnhancedStatus(4, 3, 0), "Mailbox agent ended: \(status)"))
         for entry in lost { process.decide(entry.job, outcome, session) }
         process.released(key)
+        giveSessionBack()
         pump()
     }
 }

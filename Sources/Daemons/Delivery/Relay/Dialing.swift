@@ -12,6 +12,14 @@ enum Dialing {
         to address: SocketAddress, from source: IPAddress?, timeoutMilliseconds: UInt64
     ) async throws(SystemError) -> FileDescriptor {
         let descriptor = try FileDescriptor.connect(to: address, from: source)
+        try await finish(descriptor, timeoutMilliseconds: timeoutMilliseconds)
+        return descriptor
+    }
+
+    /// Waits until a socket that is connecting has done so.
+    static func finish(
+        _ descriptor: borrowing FileDescriptor, timeoutMilliseconds: UInt64
+    ) async throws(SystemError) {
         let number = descriptor.number
         let isTimeout = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
             var watch: Watch?
@@ -25,6 +33,5 @@ enum Dialing {
         }
         if isTimeout { throw SystemError("connect", ETIMEDOUT) }
         if let error = descriptor.connectionError { throw error }
-        return descriptor
     }
 }

@@ -116,7 +116,7 @@ final class RelayDialogue {
         let timeout = isContentSent ? RelaySession.verdictTimeout : RelaySession.replyTimeout
         while true {
             do {
-                if let reply = try nextReply() { return client.receive(reply) }
+                if let reply = try parser.next(in: connection) { return client.receive(reply) }
                 try await connection.read(timeoutMilliseconds: timeout)
             } catch ConnectionError.timedOut {
                 return client.timedOut()
@@ -124,22 +124,6 @@ final class RelayDialogue {
                 return client.closed()
             }
         }
-    }
-
-    private func nextReply() throws(ReplyParser.Failure) -> Reply? {
-        guard connection.available > 0 else { return nil }
-        var result: Result<Reply?, ReplyParser.Failure> = .success(nil)
-        let used = connection.withInput { input in
-            var rest = input
-            do throws(ReplyParser.Failure) {
-                result = .success(try parser.next(from: &rest))
-            } catch {
-                result = .failure(error)
-            }
-            return input.count - rest.count
-        }
-        connection.consume(used)
-        return try result.get()
     }
 
     // MARK: Messages

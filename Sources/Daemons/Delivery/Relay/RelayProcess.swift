@@ -118,7 +118,8 @@ final class RelayProcess: DaemonProcess {
                 continue
             }
             counters.add("mta.envelope")
-            let group = Group(key: Self.key(name, action, work.destination), sender: work.sender)
+            let sender = action.forwarded(work, by: configuration.srs, on: SystemClock.now())
+            let group = Group(key: Self.key(name, action, work.destination), sender: sender)
             groups[group, default: []].append(work)
         }
         for (group, recipients) in groups {
