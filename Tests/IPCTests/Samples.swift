@@ -160,7 +160,11 @@ enum Samples {
         .exited(action: "in", user: "joe", kind: .commands, status: "exited with status 75"),
     ]
 
-    static let toAccount: [ToAccount] = [.user(named: "joe"), .forward(user: "joe"), .include(path: "/etc/list")]
+    static let toAccount: [ToAccount] = [
+        .user(named: "joe"), .forward(user: "joe"), .include(path: "/etc/list"),
+        .forwardInTable(user: "joe", table: "people"),
+        .forwardOf(UserRecord(name: "joe", uid: 1000, gid: 100, home: "/home/joe")),
+    ]
     static let fromAccount: [FromAccount] = [
         .include(.content([0x61, 0x0A])), .include(.absent), .include(.temporaryFailure("Permission denied")),
         .user(.found(UserRecord(name: "joe", uid: 1000, gid: 100, home: "/home/joe"))), .user(.absent),

@@ -268,6 +268,15 @@ extension WholeHouse.Unprivileged {
             }
             #expect(try instance.isQueueEmpty(within: 60), "\(instance.queueText) \(instance.lastWords)")
             for (place, count) in counts { #expect(Maildir("\(home)/\(place)").count == count, "\(place)") }
+            // A user of a table has a ~/.forward in the home that the table says.
+            let forward = "\(home)/carol/.forward"
+            try "\\carol, bob\n".write(toFile: forward, atomically: true, encoding: .utf8)
+            chmod(forward, 0o600)
+            chown(forward, uid, gid)
+            try instance.submit(to: ["info+jobs@a.org"])
+            #expect(try instance.isQueueEmpty(within: 60), "\(instance.queueText) \(instance.lastWords)")
+            #expect(Maildir("\(home)/carol/Mail/a.org").count == 2, "\(instance.lastWords)")
+            #expect(Maildir("\(home)/bob/Mail/a.org").count == 2, "\(instance.lastWords)")
             try instance.stop()
         }
     }

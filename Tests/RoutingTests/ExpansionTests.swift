@@ -17,7 +17,7 @@ import Testing
     func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String? { nil }
     func next(in name: String, for service: TableService) async throws(TableFailure) -> String? { nil }
     func user(named name: String) async -> UserLookup { .absent }
-    func forward(of user: UserRecord) async -> ForwardFile { .absent }
+    func forward(of user: UserRecord, in userbase: TableReference) async -> ForwardFile { .absent }
     func include(_ path: String) async -> IncludedFile { .absent }
 }
 
@@ -279,6 +279,12 @@ extension LoopWorld: ExpansionWorld {}
             ("minus", "4294967295:1:/x"),
         ])
         try await expect(host, "vera+t@example.org", ["in vera+t vera+t@example.org"])
+        // A user of the system may have the same name, and another file.
+        host.world.forwards["vera"] = .bytes(Array("stranger@example.net".utf8))
+        try await expect(host, "vera@example.org", ["in vera vera@example.org"])
+        host.world.forwards["users/vera"] = .bytes(Array("v@example.net".utf8))
+        try await expect(host, "vera@example.org", ["out v@example.net"])
+        host.world.forwards["users/vera"] = nil
         try await expect(host, "bob@example.org", [Self.unknown])
         try await expect(host, "bad@example.org", [Self.temporary])
         try await expect(host, "minus@example.org", [Self.temporary])

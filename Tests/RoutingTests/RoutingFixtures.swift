@@ -31,7 +31,13 @@ struct DictionaryWorld: ExpansionWorld {
     }
 
     func user(named name: String) async -> UserLookup { users[name] ?? .absent }
-    func forward(of user: UserRecord) async -> ForwardFile { forwards[user.name] ?? .absent }
+    /// Those of users whom a table knows are at `table/name`.
+    func forward(of user: UserRecord, in userbase: TableReference) async -> ForwardFile {
+        switch userbase {
+        case .builtIn: forwards[user.name] ?? .absent
+        case .named(let table): forwards["\(table)/\(user.name)"] ?? .absent
+        }
+    }
     func include(_ path: String) async -> IncludedFile { includes[path] ?? .absent }
     func original(ofRewritten mailbox: Mailbox) async -> Mailbox? {
         rewritten["\(mailbox)"].flatMap { Mailbox($0) }

@@ -11,6 +11,10 @@ public enum ToAccount: Hashable, Sendable {
     /// The content of a file that an alias includes. Parent asks on only for one that an alias table names. Answered by
     /// `include`.
     case include(path: String)
+    /// The same as `forward` for a user whom a table of the configuration knows; Parent looks the user up.
+    case forwardInTable(user: String, table: String)
+    /// The same for a user whom Parent has looked up. From Parent only: nobody else names a uid.
+    case forwardOf(UserRecord)
 }
 
 /// Account helper - Parent, and Parent - Lookup.
@@ -132,6 +136,8 @@ extension ToAccount: EdgeMessage {
         case user = 1
         case forward = 2
         case include = 3
+        case forwardInTable = 4
+        case forwardOf = 5
     }
 
     public var tag: UInt8 {
@@ -139,6 +145,8 @@ extension ToAccount: EdgeMessage {
         case .user: Tag.user.rawValue
         case .forward: Tag.forward.rawValue
         case .include: Tag.include.rawValue
+        case .forwardInTable: Tag.forwardInTable.rawValue
+        case .forwardOf: Tag.forwardOf.rawValue
         }
     }
 
@@ -150,6 +158,11 @@ extension ToAccount: EdgeMessage {
             user.encode(to: &output)
         case .include(let path):
             path.encode(to: &output)
+        case .forwardInTable(let user, let table):
+            user.encode(to: &output)
+            table.encode(to: &output)
+        case .forwardOf(let user):
+            user.encode(to: &output)
         }
     }
 
@@ -159,6 +172,8 @@ extension ToAccount: EdgeMessage {
         case .user: self = .user(named: try reader.value())
         case .forward: self = .forward(user: try reader.value())
         case .include: self = .include(path: try reader.value())
+        case .forwardInTable: self = .forwardInTable(user: try reader.value(), table: try reader.value())
+        case .forwardOf: self = .forwardOf(try reader.value())
         }
     }
 }

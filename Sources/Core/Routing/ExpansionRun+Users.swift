@@ -20,7 +20,7 @@ extension ExpansionRun {
             return try submit(user, subaddress, node, local)
         }
         if let other = local.user, other != user.name { return try submit(user, subaddress, node, local) }
-        switch await world.forward(of: user) {
+        switch await world.forward(of: user, in: local.userbase) {
         case .absent:
             try submit(user, subaddress, node, local)
         case .insecure:

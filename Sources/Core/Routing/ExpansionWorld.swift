@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+public import Configuration
 public import Mail
 
 /// What the host knows of a name.
@@ -31,7 +32,8 @@ public enum IncludedFile: Hashable, Sendable {
 public protocol ExpansionWorld: TableLookups {
     /// The user of the system by that name.
     func user(named name: String) async -> UserLookup
-    func forward(of user: UserRecord) async -> ForwardFile
+    /// The file in the home of a user whom `userbase` knows.
+    func forward(of user: UserRecord, in userbase: TableReference) async -> ForwardFile
     func include(_ path: String) async -> IncludedFile
     /// The address that a bounce to the SRS address `mailbox` is for; nil when it is none of ours, or too old.
     func original(ofRewritten mailbox: Mailbox) async -> Mailbox?

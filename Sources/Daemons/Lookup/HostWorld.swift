@@ -43,8 +43,8 @@ final class HostWorld: ExpansionWorld {
 
     @MainActor func user(named name: String) async -> UserLookup { await users.user(named: name) }
 
-    @MainActor func forward(of user: UserRecord) async -> ForwardFile {
-        let file = await users.forward(of: user)
+    @MainActor func forward(of user: UserRecord, in userbase: TableReference) async -> ForwardFile {
+        let file = await users.forward(of: user, in: userbase)
         if file == .insecure { log.warning("~/.forward of \(VisibleText(user.name)) cannot be trusted") }
         return file
     }

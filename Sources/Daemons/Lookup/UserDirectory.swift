@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Channel
+import Configuration
 import IPC
 import Mail
 import Reactor
@@ -20,7 +21,7 @@ final class UserDirectory {
 
     let parent = PeerSlot<ParentToLookup, LookupToParent>()
     private var known: [String: (lookup: UserLookup, until: UInt64)] = [:]
-    private var forwards: [String: (file: ForwardFile, until: UInt64)] = [:]
+    private var forwards: [ForwardKey: (file: ForwardFile, until: UInt64)] = [:]
 
     func user(named name: String) async -> UserLookup {
         if let entry = known[name], entry.until > Loop.milliseconds { return entry.lookup }
@@ -45,21 +46,31 @@ final class UserDirectory {
     }
 
     /// The content of the user's ~/.forward, as it was within the last second.
-    func forward(of user: UserRecord) async -> ForwardFile {
-        if let entry = forwards[user.name], entry.until > Loop.milliseconds { return entry.file }
-        let file = await askForForward(of: user.name)
+    func forward(of user: UserRecord, in userbase: TableReference) async -> ForwardFile {
+        let key = ForwardKey(user: user.name, userbase: userbase)
+        if let entry = forwards[key], entry.until > Loop.milliseconds { return entry.file }
+        let file: ForwardFile
+        switch userbase {
+        case .builtIn: file = await askForForward(.forward(user: user.name))
+        case .named(let table): file = await askForForward(.forwardInTable(user: user.name, table: table))
+        }
         switch file {
         case .absent, .bytes:
             if forwards.count >= Self.most { forwards.removeAll() }
-            forwards[user.name] = (file, Loop.milliseconds + Self.forwardMilliseconds)
+            forwards[key] = (file, Loop.milliseconds + Self.forwardMilliseconds)
         case .insecure, .temporary:
-            forwards[user.name] = nil
+            forwards[key] = nil
         }
         return file
     }
 
-    private func askForForward(of name: String) async -> ForwardFile {
-        switch await ask(.forward(user: name)) {
+    private struct ForwardKey: Hashable {
+        let user: String
+        let userbase: TableReference
+    }
+
+    private func askForForward(_ question: ToAccount) async -> ForwardFile {
+        switch await ask(question) {
         case .forward(.content(let bytes)): return .bytes(bytes)
         case .forward(.absent): return .absent
         case .forward(.insecure): return .insecure

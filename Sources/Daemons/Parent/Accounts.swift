@@ -4,6 +4,7 @@ import Channel
 import Host
 import IPC
 import Launch
+import Mail
 import Posix
 import Reactor
 
@@ -68,7 +69,8 @@ final class AccountPool {
 
     private static func longest(_ question: ToAccount) -> Int {
         switch question {
-        case .user, .forward: longestName
+        case .user, .forward, .forwardInTable: longestName
+        case .forwardOf: longestPath + longestName
         case .include: longestPath
         }
     }
@@ -154,14 +156,15 @@ final class AccountPool {
 nonisolated extension ToAccount {
     var text: String {
         switch self {
-        case .user(let text), .forward(let text), .include(let text): text
+        case .user(let text), .forward(let text), .include(let text), .forwardInTable(let text, _): text
+        case .forwardOf(let user): user.name + user.home
         }
     }
 
     var unanswered: FromAccount {
         switch self {
         case .user: .user(.temporaryFailure)
-        case .forward: .forward(.temporaryFailure("the user database does not answer"))
+        case .forward, .forwardInTable, .forwardOf: .forward(.temporaryFailure("the user database does not answer"))
         case .include: .include(.temporaryFailure("the file cannot be read now"))
         }
     }
@@ -170,7 +173,7 @@ nonisolated extension ToAccount {
 nonisolated extension FromAccount {
     func answers(_ question: ToAccount) -> Bool {
         switch (self, question) {
-        case (.user, .user), (.forward, .forward), (.include, .include): true
+        case (.user, .user), (.forward, .forward), (.forward, .forwardOf), (.include, .include): true
         case (.user, _), (.forward, _), (.include, _): false
         }
     }

@@ -6,6 +6,7 @@ import Configuration
 import Host
 import IPC
 import Launch
+import Mail
 import Posix
 import Reactor
 

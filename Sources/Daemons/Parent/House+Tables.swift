@@ -5,6 +5,7 @@ import Channel
 import Configuration
 import Host
 import IPC
+import Mail
 import Posix
 
 /// What Lookup asks of Parent and Parent of Lookup: tables, their programs, and users.
@@ -26,7 +27,7 @@ extension House {
     }
 
     private static func delimiters(of era: Era) -> String {
-        String(decoding: [era.configuration.smtp.subAddressDelimiter], as: UTF8.self)
+        era.configuration.smtp.delimiters.text
     }
 
     func lookupEdge(
@@ -39,6 +40,8 @@ extension House {
                 guard let self, let edge = lookupEdges[pid] else { return }
                 let era = place?.era ?? era
                 switch question {
+                case .account(.forwardOf):
+                    if let place { condemn(place, "names a uid to parent") }
                 case .account(let question):
                     ask(question, for: edge, correlation, era)
                 case .program(let name):
@@ -61,7 +64,27 @@ extension House {
             log.warning("included file \(VisibleText(path)) stands in no alias table")
             return edge.answer(correlation, .account(.include(.temporaryFailure("not in an alias table"))))
         }
-        Task { edge.answer(correlation, .account(await accounts.ask(question))) }
+        Task {
+            let answer =
+                if case .forwardInTable(let user, let table) = question {
+                    await forward(of: user, in: table)
+                } else {
+                    await accounts.ask(question)
+                }
+            edge.answer(correlation, .account(answer))
+        }
+    }
+
+    // The table says who that is, in an answer of its own.
+    private func forward(of user: String, in table: String) async -> FromAccount {
+        switch AgentRules.isName(user) ? await userOfTable(table, user) : .absent {
+        case .found(let record):
+            // A number of root's in a table is a mistake, and would have the file read as root.
+            guard record.uid != 0 else { return .forward(.insecure("root is no user of a table")) }
+            return await accounts.ask(.forwardOf(record))
+        case .absent: return .forward(.absent)
+        case .temporaryFailure: return .forward(.temporaryFailure("the table of users does not answer"))
+        }
     }
 
     private func restartProgram(

@@ -43,6 +43,9 @@ enum AccountDesk {
         switch question {
         case .user(let name): .user(Users.user(named: name))
         case .forward(let name): .forward(Users.forward(of: name))
+        case .forwardOf(let user): .forward(Users.forward(of: user))
+        // Only Parent knows the tables.
+        case .forwardInTable: .forward(.temporaryFailure("not a user of the system"))
         case .include(let path): .include(Users.include(path))
         }
     }

@@ -39,17 +39,18 @@ nonisolated enum Users {
         switch user(named: name) {
         case .absent: return .absent
         case .temporaryFailure: return .temporaryFailure("the user database does not answer")
-        case .found(let user):
-            // Not root, and for another user: what cannot be seen is not there.
-            if !ThisProcess.isRoot, user.uid != ThisProcess.uid { return .absent }
-            let answer = UserFile.read(
-                forwardFile, home: user.home, uid: user.uid, gid: user.gid, limit: longestForward)
-            switch answer {
-            case .content(let bytes): return .content(bytes)
-            case .absent: return .absent
-            case .insecure(let reason): return .insecure(reason)
-            case .temporaryFailure(let reason): return .temporaryFailure(reason)
-            }
+        case .found(let user): return forward(of: user)
+        }
+    }
+
+    static func forward(of user: UserRecord) -> ForwardAnswer {
+        // Not root, and for another user: what cannot be seen is not there.
+        if !ThisProcess.isRoot, user.uid != ThisProcess.uid { return .absent }
+        switch UserFile.read(forwardFile, home: user.home, uid: user.uid, gid: user.gid, limit: longestForward) {
+        case .content(let bytes): return .content(bytes)
+        case .absent: return .absent
+        case .insecure(let reason): return .insecure(reason)
+        case .temporaryFailure(let reason): return .temporaryFailure(reason)
         }
     }
 
