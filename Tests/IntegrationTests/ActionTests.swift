@@ -83,6 +83,43 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `no more users are delivered to at a time than the configuration has it, and all have their turn`()
+            throws
+        {
+            let instance = try Instance()
+            let box = try box(instance)
+            let people = Array(instance.people.prefix(6))
+            try instance.start(
+                configuration(
+                    instance,
+                    "\"mkdir \(box)/run.$$; ls -d \(box)/run.* | wc -l >> \(box)/counts; cat > /dev/null; rmdir \(box)/run.$$\"",
+                    extra: "mda limit max-session 2 max-session-per-user 1"))
+            try instance.control("pause", "mda")
+            for _ in 1...3 { try instance.submit(to: people.map { "\($0)@example.org" }) }
+            try instance.control("resume", "mda")
+            #expect(try instance.isQueueEmpty(within: 90), "\(instance.queueText) \(instance.lastWords)")
+            let counts = text("\(box)/counts").split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+            #expect(counts.count == 18)
+            #expect(counts.allSatisfy { $0 <= 2 }, "\(counts)")
+            try instance.stop()
+        }
+
+        @Test func `a new configuration has its command run by the next message`() throws {
+            let instance = try Instance()
+            let box = try box(instance)
+            let person = instance.people[1]
+            try instance.start(configuration(instance, "\"cat > /dev/null; echo one >> \(box)/out\""))
+            try instance.submit(to: ["\(person)@example.org"])
+            #expect(try instance.isQueueEmpty(within: 60), "\(instance.lastWords)")
+            try instance.write(configuration(instance, "\"cat > /dev/null; echo two >> \(box)/out\""))
+            let reloaded = try instance.control("reload")
+            #expect(reloaded.status == 0, "\(reloaded.errors)")
+            try instance.submit(to: ["\(person)@example.org"])
+            #expect(try instance.isQueueEmpty(within: 60), "\(instance.lastWords)")
+            #expect(text("\(box)/out") == "one\ntwo\n")
+            try instance.stop()
+        }
+
         /// Local parts as only an attacker writes them.
         private static let hostile = [
             "\"a;touch BOX/evil;b\"", "\"`touch BOX/evil`\"", "\"$(touch BOX/evil)\"", "\"|touch BOX/evil\"",
@@ -238,17 +275,17 @@ extension WholeHouse.Unprivileged {
             let uid = instance.isSeparated || instance.owner != nil ? try #require(person).uid : geteuid()
             let gid = instance.isSeparated || instance.owner != nil ? try #require(person).gid : getegid()
             let home = "\(instance.directory)/v"
-            for name in ["alice", "bob", "carol", "dave", "postmaster"] {
+            for name in ["alice", "bob", "carol", "dave", "erin", "postmaster"] {
                 try FileManager.default.createDirectory(
                     atPath: "\(home)/\(name)", withIntermediateDirectories: true)
                 chown("\(home)/\(name)", uid, gid)
             }
             try instance.start(
                 """
-                table v { "info@a.org" = "alice", "info+jobs@a.org" = "carol", "dave+x" = "alice", "dave" = "dave", \
+                table v { "info@a.org" = "alice", "info+jobs@a.org" = "carol", "dave+x" = "alice", "dave" = "dave", "erin" = "erin", \
                 "@a.org" = "bob", "@" = "postmaster" }
                 table ub { alice = "\(uid):\(gid):\(home)/alice", bob = "\(uid):\(gid):\(home)/bob", \
-                carol = "\(uid):\(gid):\(home)/carol", dave = "\(uid):\(gid):\(home)/dave", \
+                carol = "\(uid):\(gid):\(home)/carol", erin = "\(uid):\(gid):\(home)/erin", dave = "\(uid):\(gid):\(home)/dave", \
                 postmaster = "\(uid):\(gid):\(home)/postmaster" }
                 listen on 127.0.0.1 port \(instance.port)
                 action v maildir "~/Mail/%{dest.domain:lowercase}" virtual <v> userbase <ub>
@@ -269,13 +306,13 @@ extension WholeHouse.Unprivileged {
             #expect(try instance.isQueueEmpty(within: 60), "\(instance.queueText) \(instance.lastWords)")
             for (place, count) in counts { #expect(Maildir("\(home)/\(place)").count == count, "\(place)") }
             // A user of a table has a ~/.forward in the home that the table says.
-            let forward = "\(home)/carol/.forward"
-            try "\\carol, bob\n".write(toFile: forward, atomically: true, encoding: .utf8)
+            let forward = "\(home)/erin/.forward"
+            try "\\erin, bob\n".write(toFile: forward, atomically: true, encoding: .utf8)
             chmod(forward, 0o600)
             chown(forward, uid, gid)
-            try instance.submit(to: ["info+jobs@a.org"])
+            try instance.submit(to: ["erin@a.org"])
             #expect(try instance.isQueueEmpty(within: 60), "\(instance.queueText) \(instance.lastWords)")
-            #expect(Maildir("\(home)/carol/Mail/a.org").count == 2, "\(instance.lastWords)")
+            #expect(Maildir("\(home)/erin/Mail/a.org").count == 1, "\(instance.lastWords)")
             #expect(Maildir("\(home)/bob/Mail/a.org").count == 2, "\(instance.lastWords)")
             try instance.stop()
         }
@@ -283,6 +320,42 @@ extension WholeHouse.Unprivileged {
 }
 
 extension WholeHouse.Private {
+    /// Actions that deliver as another user than the recipient.
+    struct DeliveriesAsOne {
+        @Test func `one user writes into the homes of those whom a table knows, and each gets the own mail`() throws {
+            let instance = try Instance()
+            let owner = try #require(Host.account("user061"))
+            let home = "\(instance.directory)/v"
+            for name in ["ann", "ben"] {
+                try FileManager.default.createDirectory(atPath: "\(home)/\(name)", withIntermediateDirectories: true)
+                chown("\(home)/\(name)", owner.uid, owner.gid)
+            }
+            // The numbers of the table are not those of the one who delivers.
+            try instance.start(
+                """
+                listen on 127.0.0.1 port \(instance.port)
+                table ub { ann = "65001:65001:\(home)/ann", ben = "65002:65002:\(home)/ben" }
+                action "boxes" maildir "~/Maildir" userbase <ub> user "user061"
+                action "words" mda "cat > /dev/null; echo $USER $HOME %{user.username} %{user.directory} > \(home)/ann/out" \
+                userbase <ub> user "user061"
+                match for domain "example.org" action "boxes"
+                match for domain "example.net" action "words"
+
+                """)
+            try instance.submit(to: ["ann@example.org", "ben@example.org", "ann@example.net"])
+            #expect(try instance.isQueueEmpty(within: 60), "\(instance.queueText) \(instance.lastWords)")
+            for name in ["ann", "ben"] {
+                let messages = Maildir("\(home)/\(name)/Maildir").messages
+                #expect(messages.map { $0.headerField("Delivered-To") } == ["\(name)@example.org"])
+                var status = stat()
+                #expect(stat("\(home)/\(name)/Maildir/new", &status) == 0 && status.st_uid == owner.uid)
+            }
+            let words = try String(contentsOfFile: "\(home)/ann/out", encoding: .utf8)
+            #expect(words == "user061 \(owner.home) ann \(home)/ann\n")
+            try instance.stop()
+        }
+    }
+
     /// What stands where a mailbox should be.
     struct HostileMailboxes {
         @Test func `a mailbox that is none keeps its mail waiting, and nobody else's`() throws {
