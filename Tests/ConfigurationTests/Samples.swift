@@ -9,7 +9,8 @@ enum Samples {
     static let names = [
         "01-minimal-local", "02-aliases-and-relay", "03-public-mx", "04-submission", "05-smtps-client-certificates",
         "06-virtual-users", "07-smarthost", "08-backup-mx", "09-filters", "10-anti-forgery", "11-srs",
-        "12-limits-and-misc", "13-macros-and-quoting", "14-everything-else", "15-errors",
+        "12-limits-and-misc", "13-macros-and-quoting", "14-everything-else", "16-listen-extensions",
+        "15-errors",
     ]
 
     /// The samples that are right once everything is built.

@@ -54,6 +54,14 @@ enum Samples {
         MessageRequest(),
         MessageRequest(returned: .headers, envelopeIdentifier: "QQ314159", body: .eightBitMIME),
         MessageRequest(returned: .full, envelopeIdentifier: nil, body: .sevenBit),
+        {
+            var request = MessageRequest(body: .binaryMIME)
+            request.isInternational = true
+            request.requiresTLS = true
+            request.notBefore = Timestamp(seconds: 1_000_000)
+            request.deadline = .init(time: Timestamp(seconds: -5), mode: .notify, trace: .relays)
+            return request
+        }(),
     ]
 
     static let envelopes: [Envelope] =
@@ -67,14 +75,37 @@ enum Samples {
                 origin: origins[0])
         ]
 
-    static let listenerToLookup: [ListenerToLookup] = origins.map { origin in
-        .expand(
-            ExpansionRequest(
-                message: message, number: 3, sender: .mailbox(mailbox()), recipient: mailbox("a@[192.0.2.1]"),
-                report: reports[1], statement: origin.isInternal ? nil : 2, origin: origin, isAuthenticated: true,
-                isSecure: false))
-    }
-    static let lookupToListener: [LookupToListener] = [.accepted(envelopes: 5), .refused(reply), .refused(plainReply)]
+    private static let address: IPAddress = {
+        guard let address = IPAddress("2001:db8::1") else { preconditionFailure("a constant address") }
+        return address
+    }()
+    static let listenerToLookup: [ListenerToLookup] =
+        origins.map { origin in
+            .expand(
+                ExpansionRequest(
+                    message: message, number: 3, sender: .mailbox(mailbox()), recipient: mailbox("a@[192.0.2.1]"),
+                    report: reports[1], statement: origin.isInternal ? nil : 2, origin: origin, isAuthenticated: true,
+                    isSecure: false))
+        } + [
+            .authenticate(
+                AuthenticationRequest(
+                    session: SessionID(7), statement: 1, address: address, claim: .password(user: "bob", [0, 255]))),
+            .authenticate(
+                AuthenticationRequest(session: SessionID(7), statement: 1, address: address, claim: .scram(user: "bob"))
+            ),
+            .authenticate(
+                AuthenticationRequest(
+                    session: SessionID(7), statement: 1, address: address,
+                    claim: .scramProof(user: "bob", message: [1], proof: [2]))),
+            .authenticate(
+                AuthenticationRequest(
+                    session: SessionID(7), statement: 1, address: address, claim: .certificate(user: "bob"))),
+            .mechanisms(statement: 3), .sender(SessionID(7), statement: 1, .null), .ended(SessionID(7)),
+        ]
+    static let lookupToListener: [LookupToListener] = [
+        .accepted(envelopes: 5), .refused(reply), .refused(plainReply), .authenticated(user: "bob", proof: [1, 2]),
+        .challenge(nonce: "n", salt: [1, 2, 3], rounds: 4096), .offer(scram: true), .permitted,
+    ]
 
     static let listenerToQueue: [ListenerToQueue] =
         [
@@ -164,8 +195,11 @@ enum Samples {
         .user(named: "joe"), .forward(user: "joe"), .include(path: "/etc/list"),
         .forwardInTable(user: "joe", table: "people"),
         .forwardOf(UserRecord(name: "joe", uid: 1000, gid: 100, home: "/home/joe")),
+        .login(user: "joe", password: [1, 2]), .password([1, 2], credential: "$6$a$b"),
+        .scramProof([1], message: [2, 3], credential: "x"),
     ]
     static let fromAccount: [FromAccount] = [
+        .verdict(.right), .verdict(.wrong), .verdict(.temporaryFailure), .proof([1, 2, 3]),
         .include(.content([0x61, 0x0A])), .include(.absent), .include(.temporaryFailure("Permission denied")),
         .user(.found(UserRecord(name: "joe", uid: 1000, gid: 100, home: "/home/joe"))), .user(.absent),
         .user(.temporaryFailure), .forward(.content(Array("a@example.org\n".utf8))), .forward(.absent),

@@ -44,6 +44,13 @@ import Testing
 }
 
 @Suite struct TraceFieldTests {
+    private static let secureAuthenticated: TraceField.TransmissionType = {
+        var type = TraceField.TransmissionType.esmtp
+        type.isSecure = true
+        type.isAuthenticated = true
+        return type
+    }()
+
     static let server = Domain("mx.example.org") ?? Domain(literal: .documentation)
     static let date = MailDate(Timestamp(seconds: 1_136_210_645), offset: 3600, zone: "CET")
 
@@ -56,7 +63,7 @@ import Testing
     @Test func `the field has all its parts`() {
         var field = TraceField(
             client: .init(greeting: "client.example.org", hostName: "<unknown>", address: .documentation),
-            serverName: Self.server, type: .esmtpsa, messageID: MessageID(0xABCD),
+            serverName: Self.server, type: Self.secureAuthenticated, messageID: MessageID(0xABCD),
             security: .init(
                 version: "TLSv1.2", cipher: "AES256-SHA", bits: 256, clientCertificate: .absent),
             authentication: .user("joe"), onlyRecipient: Mailbox("joe@example.org"), date: Self.date)

@@ -33,6 +33,7 @@ struct ClientDialogue {
         case .wait: return "[wait]"
         case .send(let bytes): return String(decoding: bytes, as: UTF8.self)
         case .sendContent: return "[content]"
+        case .sendChunk: return "[chunk]"
         case .idle: return "[idle]"
         case .startTLS: return "[tls]"
         case .finished(_, .idle): return "[finished]"

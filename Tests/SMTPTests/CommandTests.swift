@@ -27,7 +27,8 @@ import Testing
     @Test(arguments: [
         ("HELO a.example.org", Command.helo("a.example.org")), ("ehlo  [192.0.2.1] ", .ehlo("[192.0.2.1]")),
         ("DATA", .data), ("data ", .data), ("RSET", .reset), ("NoOp", .noop), ("NOOP x y", .noop), ("QUIT", .quit),
-        ("HELP", .help), ("VRFY a", .verify), ("EXPN a", .expand), ("STARTTLS", .startTLS), ("AUTH PLAIN x", .auth),
+        ("HELP", .help), ("VRFY a", .verify), ("EXPN a", .expand), ("STARTTLS", .startTLS),
+        ("AUTH PLAIN x", .auth(mechanism: "PLAIN", initial: [0x78])),
         ("WIZ", .wizard),
     ])
     func `a verb may be written in any case`(text: String, command: Command) throws {
@@ -37,13 +38,13 @@ import Testing
     @Test(arguments: [
         ("", CommandError.unrecognized), (" NOOP", .unrecognized), ("NOOPX", .unrecognized), ("MAIL", .unrecognized),
         ("MAIL FROM <a@example.org>", .unrecognized), ("MAIL  FROM:<a@example.org>", .unrecognized),
-        ("RCPT TO", .unrecognized), ("HELO\u{0}", .unrecognized), ("BDAT 1 LAST", .unrecognized),
+        ("RCPT TO", .unrecognized), ("HELO\u{0}", .unrecognized), ("BDAT one", .chunkSyntax),
         ("GET / HTTP/1.1", .foreignProtocol), ("HELO", .missingArgument(.helo)), ("EHLO ", .missingArgument(.ehlo)),
         ("HELO a b", .invalidDomain), ("HELO é.example.org", .invalidDomain), ("EHLO -a", .invalidDomain),
         ("DATA x", .unexpectedArgument), ("RSET x", .unexpectedArgument), ("QUIT x", .unexpectedArgument),
         ("VRFY", .missingArgument(.verify)), ("MAIL FROM:", .senderSyntax), ("MAIL FROM:a@example.org", .senderSyntax),
         ("MAIL FROM:<a@example.org", .senderSyntax), ("MAIL FROM:<a@>", .senderSyntax),
-        ("MAIL FROM:<é@example.org>", .senderSyntax), ("MAIL FROM:<a b@example.org>", .senderSyntax),
+        ("MAIL FROM:<é@example.org>", .internationalSender), ("MAIL FROM:<a b@example.org>", .senderSyntax),
         ("MAIL FROM:<a@example.org>X", .senderSyntax), ("MAIL FROM:<@a.example.org>", .senderSyntax),
         ("MAIL FROM:<@:a@example.org>", .senderSyntax), ("MAIL FROM:<\"a@example.org>", .senderSyntax),
         ("RCPT TO:<>", .recipientSyntax), ("RCPT TO:<a@b@example.org>", .recipientSyntax),

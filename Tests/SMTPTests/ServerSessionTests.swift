@@ -83,6 +83,7 @@ import Testing
         var hasMail = false
         var recipients = 0
         var messages = 0
+        var isChunked = false
     }
 
     private static let lines: [String] = [
@@ -90,6 +91,11 @@ import Testing
         "MAIL FROM:<a@example.org> RET=FULL", "RCPT TO:<b@example.org>", "RCPT TO:<c@example.org> NOTIFY=NEVER",
         "RCPT TO:<b@example.org>", "DATA", "DATA", "RSET", "NOOP", "HELP", "VRFY x", "EXPN x", "QUIT", "", "RCPT TO:<",
         "MAIL FROM:<", "STARTTLS", "AUTH PLAIN", "DATA x", "GET / HTTP/1.1",
+        "AUTH PLAIN AHUAcA==", "AHUAcA==", "*", "AUTH LOGIN", "dQ==", "", "AUTH SCRAM-SHA-256 biwsbj11LHI9eA==",
+        "AUTH =",
+        "BDAT 10", "BDAT 10", "BDAT 10 LAST", "BDAT 0 LAST", "BDAT -1", "BDAT", "LHLO a.example.org",
+        "XCLIENT ADDR=192.0.2.9", "XFORWARD NAME=a.example.org",
+        "MAIL FROM:<a@example.org> BODY=BINARYMIME", "MAIL FROM:<a@example.org> SMTPUTF8", "RCPT TO:<ü@example.org>",
     ]
 
     @Test func `no order of events brings a message without its own MAIL and RCPT`() throws {
@@ -110,7 +116,10 @@ import Testing
                     action = session.timedOut()
                 } else {
                     // Half of the time what would come next, so that whole messages happen.
-                    let usual = model.recipients > 0 ? "DATA" : model.hasMail ? "RCPT TO:<b>" : "MAIL FROM:<a>"
+                    let usual =
+                        model.isChunked
+                        ? "BDAT 0 LAST"
+                        : model.recipients > 0 ? "DATA" : model.hasMail ? "RCPT TO:<b>" : "MAIL FROM:<a>"
                     let any = Self.lines[random.next(below: Self.lines.count)]
                     let line = random.next(below: 2) == 0 ? usual : any
                     action = Self.receive(line, &session, waiting: random.next(below: 20) / 19)
@@ -125,11 +134,29 @@ import Testing
                         size: ByteCount(1), violation: violations[random.next(below: violations.count)])
                     action = session.receive(endOfData: findings, waiting: random.next(below: 2))
                 }
+            case .takeChunk(let size, let order, let place):
+                #expect(model.hasMail && model.recipients > 0 && (order == .first) == !model.isChunked)
+                model.isChunked = true
+                let violations: [ContentViolation?] = [nil, nil, nil, .tooBig, .strayLineEnd]
+                let violation = violations[random.next(below: violations.count)]
+                action = session.receive(
+                    endOfChunk: ContentFindings(size: ByteCount(size), violation: violation))
+                if violation != nil {
+                    let isRolledBack = if case .rollback = action { true } else { false }
+                    #expect(isRolledBack)
+                } else if place == .middle {
+                    let goesOn = if case .reply(let reply) = action { reply.code == 250 } else { false }
+                    #expect(goesOn)
+                }
+            case .skip(let size):
+                #expect(size <= 10)
+                action = session.skipped()
             case .startTLS:
                 #expect(session.transaction == nil && !session.isSecure)
                 action = random.next(below: 4) == 0 ? session.tlsFailed() : session.tlsStarted(Self.security)
             case .awaitCommand:
                 #expect(session.isSecure && session.greeting == nil)
+                session.mechanisms = [.plain, .login, .scram, .scramPlus]
                 action = Self.receive("EHLO a.example.org", &session)
             case .close:
                 #expect(session.isClosed && session.transaction == nil)
@@ -150,6 +177,7 @@ import Testing
         "HELO a\r\n", "HELO a\n", "EHLO b\r\n", "MAIL FROM:<a@example.org>", "RCPT TO:<b>", " SIZE=1", "\r\n", "\n",
         "\r",
         "DATA\r\n", ".\r\n", "A: b\r\n", "\0", "<", "\"", "é", "QUIT", "RSET\r\n", ".", " NOTIFY=SUCCESS", "\r\n.\r\n",
+        "BDAT 6\r\n", "BDAT 3 LAST\r\n", "BDAT 0 LAST\r\n", "A: b\r\n\r\n", " BODY=BINARYMIME", " SMTPUTF8",
         "MAIL FROM:<>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nA: b\r\n\r\ntext\r\n.\r\n",
     ]
 
@@ -208,6 +236,23 @@ import Testing
                     action = session.answer(isContent ? .accepted(MessageID(1)) : .proceed)
                 }
                 if case .startData = action { decoder = session.makeDecoder() }
+                while true {
+                    if case .takeChunk(let size, _, _) = action {
+                        guard size <= buffer.count else { return accepted }
+                        buffer.removeFirst(size)
+                        action = session.receive(endOfChunk: ContentFindings(size: ByteCount(size)))
+                    } else if case .skip(let size) = action {
+                        guard size <= buffer.count else { return accepted }
+                        buffer.removeFirst(size)
+                        action = session.skipped()
+                    } else if case .ask(let question) = action {
+                        let isContent = if case .endOfData = question { true } else { false }
+                        if isContent { accepted += 1 }
+                        action = session.answer(isContent ? .accepted(MessageID(1)) : .proceed)
+                    } else {
+                        break
+                    }
+                }
                 if case .close = action { return accepted }
             }
         }
@@ -245,7 +290,14 @@ import Testing
         case .recipient(let number, _, _):
             #expect(model.hasMail && number == model.recipients)
             model.recipients += 1
-        case .connect, .greeting, .startTLS, .data, .reset, .noop, .quit: break
+        case .connect, .greeting, .startTLS, .data, .reset, .noop, .quit, .client, .forward: break
+        case .authenticate(let mechanism, let claim):
+            #expect(session.isSecure && session.user == nil && !model.hasMail)
+            if case .scramBegin = claim {
+                return session.answer(.challenged(ScramChallenge(nonce: "n", salt: [1], rounds: 4096)))
+            }
+            let proof: [UInt8] = mechanism == .scram ? [1, 2, 3] : []
+            return session.answer(.authenticated(user: "u", proof: proof))
         }
         return session.answer(.proceed)
     }

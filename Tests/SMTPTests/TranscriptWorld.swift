@@ -29,6 +29,12 @@ struct TranscriptWorld {
 
     private var session: ServerSession
     private var decoder: DataDecoder?
+    private var chunks: ChunkDecoder?
+    /// Of the chunk that comes.
+    private var chunkLeft = 0
+    private var chunkPlace: Command.ChunkPlace?
+    /// Of a chunk that nobody wants.
+    private var skipLeft: Int?
     private var buffer: [UInt8] = []
     private var content: [UInt8] = []
     /// What happened and was not yet expected, as transcript lines.
@@ -47,15 +53,28 @@ struct TranscriptWorld {
         }
         guard let name = Domain("mx.example.org") else { throw Self.broken(0, "server name") }
         var settings = ServerSession.Settings(serverName: name)
+        var security: ChannelSecurity?
+        var mechanisms: [SASLMechanism] = []
         var client = ServerSession.Client(address: IPAddress("192.0.2.7"), hostName: "<unknown>")
         while next < lines.count, lines[next].mark == "=:" {
             let line = lines[next]
             let words = line.text.split(separator: " ").map(String.init)
             guard words.count == 2 else { throw Self.broken(line.number, line.text) }
-            try Self.set(words[0], words[1], line.number, &settings, &client)
+            switch words[0] {
+            case "secure":
+                security = ChannelSecurity(
+                    version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", bits: 256,
+                    binding: words[1] == "unbound" ? [] : Array(words[1].utf8))
+            case "mechanisms":
+                mechanisms = words[1].split(separator: ",").compactMap { SASLMechanism(rawValue: String($0)) }
+            default:
+                try Self.set(words[0], words[1], line.number, &settings, &client)
+            }
             next += 1
         }
-        session = ServerSession(settings: settings, client: client)
+        session = ServerSession(settings: settings, client: client, security: security)
+        session.mechanisms = mechanisms
+        session.now = Timestamp(seconds: 1_000_000_000)
     }
 
     private static func broken(_ line: Int, _ text: String) -> TranscriptMismatch {
@@ -72,6 +91,10 @@ struct TranscriptWorld {
             settings.serverName = domain
         case "client": client.address = IPAddress(value)
         case "transport": client.transport = value == "tls" ? .tls : .proxied
+        case "trust": client.trust = value == "submission" ? .submission : .none
+        case "auth": settings.authentication = value == "required" ? .required : .optional
+        case "dialect": settings.dialect = value == "lmtp" ? .lmtp : .smtp
+        case "with": settings.extensions.insert(value == "XCLIENT" ? .clientClaims : .forwardClaims)
         case "size": settings.sizeLimit = ByteCount(Int(value) ?? 0)
         case "recipients": settings.maximumRecipients = Int(value) ?? 0
         case "messages": settings.maximumMessages = Int(value) ?? 0
@@ -179,6 +202,20 @@ struct TranscriptWorld {
     private mutating func drain() {
         while !buffer.isEmpty, !isClosed, failure == nil {
             let received = buffer
+            if let left = skipLeft {
+                let count = min(left, buffer.count)
+                buffer.removeFirst(count)
+                skipLeft = left - count
+                if left == count {
+                    skipLeft = nil
+                    perform(session.skipped())
+                }
+                continue
+            }
+            if let place = chunkPlace {
+                takeChunk(place)
+                continue
+            }
             if var open = decoder {
                 let (consumed, isFinished) = open.decode(received.span, into: &content)
                 buffer.removeFirst(consumed)
@@ -202,6 +239,18 @@ struct TranscriptWorld {
         }
     }
 
+    private mutating func takeChunk(_ place: Command.ChunkPlace) {
+        let received = buffer
+        let count = min(chunkLeft, buffer.count)
+        chunks?.decode(received.span.extracting(first: count), into: &content)
+        buffer.removeFirst(count)
+        chunkLeft -= count
+        guard chunkLeft == 0 else { return }
+        chunkPlace = nil
+        if place == .last { chunks?.finish() }
+        if let findings = chunks?.findings { perform(session.receive(endOfChunk: findings)) }
+    }
+
     private mutating func perform(_ first: ServerSession.Action) {
         var action = first
         while failure == nil {
@@ -221,6 +270,19 @@ struct TranscriptWorld {
                 return
             case .awaitCommand:
                 return
+            case .takeChunk(let size, let order, let place):
+                if order == .first {
+                    chunks = session.makeChunkDecoder()
+                    content = []
+                }
+                chunkLeft = size
+                chunkPlace = place
+                if size == 0 { takeChunk(place) }
+                return
+            case .skip(let count):
+                skipLeft = count > 0 ? count : nil
+                guard count == 0 else { return }
+                action = session.skipped()
             case .close(let reply):
                 if let reply { say(reply) }
                 events.append("X:")
@@ -234,7 +296,7 @@ struct TranscriptWorld {
 
     private mutating func say(_ reply: Reply) {
         var bytes: [UInt8] = []
-        reply.write(to: &bytes)
+        for _ in 0..<session.verdicts { reply.write(to: &bytes) }
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\r\n") { events.append("S: \(line)") }
     }
 
@@ -247,6 +309,8 @@ struct TranscriptWorld {
             next += 1
         }
         if isContent { compareContent() }
+        // The clock of transcripts stands at 2001-09-09T01:46:40Z.
+        session.now = Timestamp(seconds: 1_000_000_000)
         let yes: ServerSession.Answer = isContent ? .accepted(MessageID(0x832A_2432)) : .proceed
         guard next < lines.count, lines[next].mark == "?:", events.isEmpty else { return yes }
         let line = lines[next]
@@ -262,9 +326,26 @@ struct TranscriptWorld {
         let reply = Reply(UInt16(words.count > 1 ? words[1] : "") ?? 0, nil, words.count > 2 ? words[2] : "")
         switch words.first {
         case "refuse": return .refuse(reply)
+        case "user":
+            return .authenticated(
+                user: words[1], proof: words.count > 2 ? Base64.decode(Array(words[2].utf8).span) ?? [] : [])
+        case "challenge":
+            let rest = words[2].split(separator: " ").map(String.init)
+            return .challenged(
+                ScramChallenge(
+                    nonce: words[1], salt: Base64.decode(Array(rest[0].utf8).span) ?? [], rounds: UInt32(rest[1]) ?? 0))
         case "disconnect": return .disconnect(reply)
         default: return yes
         }
+    }
+
+    private static func text(of claim: ClientClaim) -> String {
+        var text = ""
+        if case .known(let name)? = claim.name { text += " name=\(name)" }
+        if case .known(let address)? = claim.address { text += " address=\(address)" }
+        if case .known(let greeting)? = claim.greeting { text += " greeting=\(greeting)" }
+        if let identifier = claim.identifier { text += " identifier=\(identifier)" }
+        return text
     }
 
     private mutating func compareContent() {
@@ -287,11 +368,29 @@ struct TranscriptWorld {
         case .greeting(let name, .helo): return "helo \(name)"
         case .startTLS: return "starttls"
         case .greeting(let name, .ehlo): return "ehlo \(name)"
+        case .authenticate(_, .password(let user, let password)):
+            return "password \(user) \(String(decoding: password, as: UTF8.self))"
+        case .authenticate(let mechanism, .scramBegin(let beginning)):
+            return "\(mechanism.rawValue) \(beginning.user) \(beginning.nonce)"
+        case .authenticate(_, .scramProof(let user, let message, let proof)):
+            return "proof \(user) \(String(decoding: message, as: UTF8.self)) "
+                + String(decoding: Base64.encode(proof.span), as: UTF8.self)
+        case .authenticate(_, .external(let wanted)): return "external \(wanted ?? "-")"
+        case .greeting(let name, .lhlo): return "lhlo \(name)"
+        case .client(let claim): return "client" + text(of: claim)
+        case .forward(let claim): return "forward" + text(of: claim)
         case .mail(let sender, let request, let size):
             var text = "mail <\(sender)>"
             if let size { text += " size=\(size.value)" }
             if let body = request.body { text += " body=\(body)" }
             if let part = request.returned { text += " return=\(part)" }
+            if request.isInternational { text += " international" }
+            if request.requiresTLS { text += " tls" }
+            if let time = request.notBefore { text += " not-before=\(time.seconds)" }
+            if let deadline = request.deadline {
+                text += " by=\(deadline.time.seconds)-\(deadline.mode)"
+                if deadline.trace == .relays { text += "-traced" }
+            }
             if let identifier = request.envelopeIdentifier { text += " identifier=\(identifier)" }
             return text
         case .recipient(let number, let mailbox, let report):

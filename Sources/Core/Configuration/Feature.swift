@@ -29,8 +29,7 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
     /// What a configuration may say but this server cannot do: an error, never ignored.
     public static let notSupportedYet: Set<Feature> = [
         .filter, .proc, .admd, .queueCompression, .queueEncryption, .regularExpression,
-        .listenAuthentication, .listenOptionalAuthentication, .listenReceivedAuthentication,
-        .listenSenders, .listenProxy, .listenFilter, .listenHostnames,
+        .listenFilter, .listenHostnames,
         .wrappedMailbox,
         .relayAuthentication, .relayFilter,
         .relayBackup, .relaySource, .relayHeloSource, .relayDomain, .relayHostTable,

@@ -15,10 +15,31 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
     public enum Name: String, CaseIterable, Hashable, Sendable {
         case mailsPerSession = "max-mails"
         case recipientsPerMail = "max-rcpt"
+        case sessions = "max-session"
+        case sessionsPerSource = "max-session-per-source"
+        case sessionsPerNetwork = "max-session-per-network"
+        case connectionsPerMinute = "max-connect-rate"
+        case mailsPerMinute = "max-mail-rate"
+        case recipientsPerMinute = "max-rcpt-rate"
+        case failuresPerSession = "max-errors"
+        case secondsPerSession = "max-session-time"
+        case bytesPerSecond = "min-data-rate"
     }
 
     public var mailsPerSession = 100
     public var recipientsPerMail = 1000
+    // Of those that follow, zero is no limit. A source is an IPv4 address or an IPv6 /64, a network a /24 or a /48.
+    public var sessions = 0
+    public var sessionsPerSource = 50
+    public var sessionsPerNetwork = 200
+    public var connectionsPerMinute = 1200
+    public var mailsPerMinute = 6000
+    public var recipientsPerMinute = 60_000
+    /// Commands that may fail.
+    public var failuresPerSession = 100
+    public var secondsPerSession = 28_800
+    /// Of content, after the first minute.
+    public var bytesPerSecond = 50
     public var largestMessage = ByteCount.mebibytes(35)
     public var ciphers: String?
     /// What stands between a user and a tag that the user may choose.
@@ -31,12 +52,30 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
             switch name {
             case .mailsPerSession: mailsPerSession
             case .recipientsPerMail: recipientsPerMail
+            case .sessions: sessions
+            case .sessionsPerSource: sessionsPerSource
+            case .sessionsPerNetwork: sessionsPerNetwork
+            case .connectionsPerMinute: connectionsPerMinute
+            case .mailsPerMinute: mailsPerMinute
+            case .recipientsPerMinute: recipientsPerMinute
+            case .failuresPerSession: failuresPerSession
+            case .secondsPerSession: secondsPerSession
+            case .bytesPerSecond: bytesPerSecond
             }
         }
         set {
             switch name {
             case .mailsPerSession: mailsPerSession = newValue
             case .recipientsPerMail: recipientsPerMail = newValue
+            case .sessions: sessions = newValue
+            case .sessionsPerSource: sessionsPerSource = newValue
+            case .sessionsPerNetwork: sessionsPerNetwork = newValue
+            case .connectionsPerMinute: connectionsPerMinute = newValue
+            case .mailsPerMinute: mailsPerMinute = newValue
+            case .recipientsPerMinute: recipientsPerMinute = newValue
+            case .failuresPerSession: failuresPerSession = newValue
+            case .secondsPerSession: secondsPerSession = newValue
+            case .bytesPerSecond: bytesPerSecond = newValue
             }
         }
     }

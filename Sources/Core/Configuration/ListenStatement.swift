@@ -73,7 +73,15 @@ public struct ListenStatement: Hashable, Sendable {
     public var masksSource = false
     /// The authenticated user is named in Received.
     public var showsAuthentication = false
+    /// Every client is a proxy, which says first whom it speaks for.
     public var expectsProxyHeader = false
+    /// The clients that are proxies, when not all are.
+    public var proxiesFrom: [NetworkPattern] = []
+    /// Whose XCLIENT and whose XFORWARD is believed.
+    public var clientClaimsFrom: [NetworkPattern] = []
+    public var forwardClaimsFrom: [NetworkPattern] = []
+    /// LMTP (RFC 2033) in place of SMTP.
+    public var speaksLMTP = false
     public var offersDeliveryNotices = true
 
     public init(_ endpoint: Endpoint, location: SourceLocation = .builtIn) {

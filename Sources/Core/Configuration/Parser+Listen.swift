@@ -11,7 +11,7 @@ extension Parser {
 
     private enum Option: String {
         case filter, tag, inet4, inet6, port, smtps, tls, ciphers, protocols, pki, ca, auth, hostname, hostnames
-        case senders
+        case senders, lmtp
         case maskSource = "mask-src"
         case noDeliveryNotices = "no-dsn"
         case tlsRequire = "tls-require"
@@ -24,7 +24,7 @@ extension Parser {
             switch self {
             case .filter, .tag, .maskSource, .noDeliveryNotices: true
             case .inet4, .inet6, .port, .smtps, .tls, .ciphers, .protocols, .pki, .ca, .auth, .hostname, .hostnames,
-                .senders, .tlsRequire, .authOptional, .receivedAuth, .proxy:
+                .senders, .tlsRequire, .authOptional, .receivedAuth, .proxy, .lmtp:
                 false
             }
         }
@@ -37,7 +37,7 @@ extension Parser {
             case .tls, .smtps, .tlsRequire: "TLS mode"
             case .auth, .authOptional: "auth"
             case .filter, .tag, .maskSource, .noDeliveryNotices, .port, .ciphers, .protocols, .ca, .hostname,
-                .hostnames, .senders, .receivedAuth, .proxy:
+                .hostnames, .senders, .receivedAuth, .proxy, .lmtp:
                 rawValue
             }
         }
@@ -58,12 +58,14 @@ extension Parser {
             listener = ListenStatement(.interface(name.text), location: location)
         }
         var given: Set<String> = []
+        while try parseNetworks(&given, &listener) {}
         while let option = next(as: Option.self), option.isForSocket || listener.endpoint != .socket {
             let token = take()
             if let place = option.place, !given.insert(place).inserted {
                 throw Failure(message: "\(place) already specified", location: token.location)
             }
             try parseOption(option, token.location, &listener)
+            while try parseNetworks(&given, &listener) {}
         }
         guard peek().kind == .newline else { throw unexpected("an option or end of line") }
         try check(listener, location)
@@ -90,6 +92,8 @@ extension Parser {
         case .receivedAuth:
             use(.listenReceivedAuthentication, at: location)
             listener.showsAuthentication = true
+        case .lmtp:
+            listener.speaksLMTP = true
         case .proxy:
             use(.listenProxy, at: location)
             listener.expectsProxyHeader = true
@@ -121,6 +125,54 @@ extension Parser {
             try checkCA(name)
             listener.ca = name.text
         }
+    }
+
+    // Words of ours, known only here: as names and elsewhere they are like any other.
+    private enum NetworkOption: String {
+        case proxiesFrom = "proxy-from"
+        case clientClaimsFrom = "xclient-from"
+        case forwardClaimsFrom = "xforward-from"
+    }
+
+    // ( "proxy-from" | "xclient-from" | "xforward-from" ) ( STR | "{" opt-NL list "}" )
+    /// Takes the option when it stands next.
+    private mutating func parseNetworks(
+        _ given: inout Set<String>, _ listener: inout ListenStatement
+    ) throws(Failure) -> Bool {
+        guard case .string(let text) = peek().kind, let option = NetworkOption(rawValue: text),
+            listener.endpoint != .socket
+        else { return false }
+        let location = take().location
+        guard given.insert(option.rawValue).inserted else {
+            throw Failure(message: "\(option.rawValue) already specified", location: location)
+        }
+        let networks = try networks()
+        switch option {
+        case .proxiesFrom: listener.proxiesFrom = networks
+        case .clientClaimsFrom: listener.clientClaimsFrom = networks
+        case .forwardClaimsFrom: listener.forwardClaimsFrom = networks
+        }
+        return true
+    }
+
+    private mutating func networks() throws(Failure) -> [NetworkPattern] {
+        guard take("{") else { return [try network()] }
+        takeNewlines()
+        var networks: [NetworkPattern] = []
+        repeat {
+            networks.append(try network())
+            _ = take(",")
+            takeNewlines()
+        } while !take("}")
+        return networks
+    }
+
+    private mutating func network() throws(Failure) -> NetworkPattern {
+        let word = try string("an address or a network")
+        guard let network = NetworkPattern(word.text) else {
+            throw Failure(message: "invalid address or network: \(VisibleText(word.text))", location: word.location)
+        }
+        return network
     }
 
     private mutating func tag() throws(Failure) -> String {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: ISC
 
+import Mail
+
 extension Printer {
     mutating func printListener(_ listener: ListenStatement) {
         switch listener.endpoint {
@@ -44,9 +46,19 @@ extension Printer {
         add("filter", listener.filter)
         if listener.masksSource { add("mask-src") }
         if listener.showsAuthentication { add("received-auth") }
+        if listener.speaksLMTP { add("lmtp") }
         if listener.expectsProxyHeader { add("proxy-v2") }
+        add("proxy-from", networks: listener.proxiesFrom)
+        add("xclient-from", networks: listener.clientClaimsFrom)
+        add("xforward-from", networks: listener.forwardClaimsFrom)
         if !listener.offersDeliveryNotices { add("no-dsn") }
         endLine()
+    }
+
+    private mutating func add(_ word: String, networks: [NetworkPattern]) {
+        guard !networks.isEmpty else { return }
+        add(word)
+        add("{ \(networks.map { quoted($0.text) }.joined(separator: ", ")) }")
     }
 
     private mutating func addCertificate(_ certificate: ListenStatement.ClientCertificate) {

@@ -42,7 +42,8 @@ public struct Name: Hashable, Sendable, CustomStringConvertible {
     /// The name as a host's name in mail; nil for the root and for labels that no host name has.
     public var domain: Domain? {
         guard !isRoot else { return nil }
-        return Domain(parsing: dotted.span)
+        // What the DNS has are A-labels; other bytes are no name of a host.
+        return Domain(parsing: dotted.span).flatMap { $0.isASCII ? $0 : nil }
     }
 
     /// For display: bytes that are not printable as `\ddd`, no dot at the end but for the root.

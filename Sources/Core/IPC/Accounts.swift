@@ -15,6 +15,12 @@ public enum ToAccount: Hashable, Sendable {
     case forwardInTable(user: String, table: String)
     /// The same for a user whom Parent has looked up. From Parent only: nobody else names a uid.
     case forwardOf(UserRecord)
+    /// Whether a password is that of a user of the system, who may log in now. Answered by `verdict`.
+    case login(user: String, password: [UInt8])
+    /// Whether a password is the one of a stored credential, in the form of tables. Answered by `verdict`.
+    case password([UInt8], credential: String)
+    /// Whether a proof of SCRAM over `message` is that of a stored credential. Answered by `proof`, or by `verdict`.
+    case scramProof([UInt8], message: [UInt8], credential: String)
 }
 
 /// Account helper - Parent, and Parent - Lookup.
@@ -22,6 +28,15 @@ public enum FromAccount: Hashable, Sendable {
     case user(UserAnswer)
     case forward(ForwardAnswer)
     case include(IncludeAnswer)
+    case verdict(PasswordVerdict)
+    /// It is; and what the server proves in its turn.
+    case proof([UInt8])
+}
+
+public enum PasswordVerdict: UInt8, Hashable, Sendable, WireValue {
+    case right = 1
+    case wrong = 2
+    case temporaryFailure = 3
 }
 
 /// What the system says of a user name.
@@ -138,6 +153,9 @@ extension ToAccount: EdgeMessage {
         case include = 3
         case forwardInTable = 4
         case forwardOf = 5
+        case login = 6
+        case password = 7
+        case scramProof = 8
     }
 
     public var tag: UInt8 {
@@ -147,11 +165,24 @@ extension ToAccount: EdgeMessage {
         case .include: Tag.include.rawValue
         case .forwardInTable: Tag.forwardInTable.rawValue
         case .forwardOf: Tag.forwardOf.rawValue
+        case .login: Tag.login.rawValue
+        case .password: Tag.password.rawValue
+        case .scramProof: Tag.scramProof.rawValue
         }
     }
 
     public func writePayload(to output: inout [UInt8]) {
         switch self {
+        case .login(let user, let password):
+            user.encode(to: &output)
+            password.encode(to: &output)
+        case .password(let password, let credential):
+            password.encode(to: &output)
+            credential.encode(to: &output)
+        case .scramProof(let proof, let message, let credential):
+            proof.encode(to: &output)
+            message.encode(to: &output)
+            credential.encode(to: &output)
         case .user(let named):
             named.encode(to: &output)
         case .forward(let user):
@@ -174,6 +205,10 @@ extension ToAccount: EdgeMessage {
         case .include: self = .include(path: try reader.value())
         case .forwardInTable: self = .forwardInTable(user: try reader.value(), table: try reader.value())
         case .forwardOf: self = .forwardOf(try reader.value())
+        case .login: self = .login(user: try reader.value(), password: try reader.value())
+        case .password: self = .password(try reader.value(), credential: try reader.value())
+        case .scramProof:
+            self = .scramProof(try reader.value(), message: try reader.value(), credential: try reader.value())
         }
     }
 }
@@ -183,6 +218,8 @@ extension FromAccount: EdgeMessage {
         case user = 1
         case forward = 2
         case include = 3
+        case verdict = 4
+        case proof = 5
     }
 
     public var tag: UInt8 {
@@ -190,6 +227,8 @@ extension FromAccount: EdgeMessage {
         case .user: Tag.user.rawValue
         case .forward: Tag.forward.rawValue
         case .include: Tag.include.rawValue
+        case .verdict: Tag.verdict.rawValue
+        case .proof: Tag.proof.rawValue
         }
     }
 
@@ -201,6 +240,10 @@ extension FromAccount: EdgeMessage {
             value.encode(to: &output)
         case .include(let value):
             value.encode(to: &output)
+        case .verdict(let value):
+            value.encode(to: &output)
+        case .proof(let value):
+            value.encode(to: &output)
         }
     }
 
@@ -210,6 +253,8 @@ extension FromAccount: EdgeMessage {
         case .user: self = .user(try reader.value())
         case .forward: self = .forward(try reader.value())
         case .include: self = .include(try reader.value())
+        case .verdict: self = .verdict(try reader.value())
+        case .proof: self = .proof(try reader.value())
         }
     }
 }

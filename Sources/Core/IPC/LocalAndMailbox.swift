@@ -13,12 +13,14 @@ public struct MailboxDelivery: Hashable, Sendable {
     public var subaddress: String?
     public var form: LocalForm
     public var created: Timestamp
+    /// The body is not lines: no byte of it may be changed.
+    public var isBinary = false
     /// Of the content that follows, in bytes.
     public var length: UInt64
 
     public init(
         id: EnvelopeID, sender: ReversePath, recipient: Mailbox, destination: Mailbox, subaddress: String?,
-        form: LocalForm, created: Timestamp, length: UInt64
+        form: LocalForm, created: Timestamp, isBinary: Bool = false, length: UInt64
     ) {
         self.id = id
         self.sender = sender
@@ -27,6 +29,7 @@ public struct MailboxDelivery: Hashable, Sendable {
         self.subaddress = subaddress
         self.form = form
         self.created = created
+        self.isBinary = isBinary
         self.length = length
     }
 }
@@ -61,6 +64,7 @@ extension MailboxDelivery: WireValue {
         subaddress.encode(to: &output)
         form.encode(to: &output)
         created.encode(to: &output)
+        isBinary.encode(to: &output)
         length.encode(to: &output)
     }
 
@@ -68,7 +72,7 @@ extension MailboxDelivery: WireValue {
         self.init(
             id: try reader.value(), sender: try reader.value(), recipient: try reader.value(),
             destination: try reader.value(), subaddress: try reader.value(), form: try reader.value(),
-            created: try reader.value(), length: try reader.value())
+            created: try reader.value(), isBinary: try reader.value(), length: try reader.value())
     }
 }
 

@@ -131,15 +131,42 @@ extension ReportRequest: WireValue {
 
 extension MessageRequest.Return: WireValue {}
 extension MessageRequest.Body: WireValue {}
+extension MessageRequest.Deadline.Mode: WireValue {}
+extension MessageRequest.Deadline.Trace: WireValue {}
+
+extension MessageRequest.Deadline: WireValue {
+    public func encode(to output: inout [UInt8]) {
+        time.encode(to: &output)
+        mode.encode(to: &output)
+        trace.encode(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(time: try reader.value(), mode: try reader.value(), trace: try reader.value())
+    }
+}
 
 extension MessageRequest: WireValue {
     public func encode(to output: inout [UInt8]) {
         returned.encode(to: &output)
         envelopeIdentifier.encode(to: &output)
         body.encode(to: &output)
+        isInternational.encode(to: &output)
+        requiresTLS.encode(to: &output)
+        notBefore.encode(to: &output)
+        deadline.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
+        try self.init(first: &reader)
+        isInternational = try reader.value()
+        requiresTLS = try reader.value()
+        notBefore = try reader.value()
+        deadline = try reader.value()
+    }
+
+    /// What a request was before it said more than RET, ENVID and BODY: so it stands in records of the first layout.
+    public init(first reader: inout WireReader) throws(WireError) {
         self.init(returned: try reader.value(), envelopeIdentifier: try reader.value(), body: try reader.value())
     }
 }

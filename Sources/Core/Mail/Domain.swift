@@ -20,8 +20,17 @@ public struct Domain: Sendable, CustomStringConvertible {
     public let form: Form
 
     public var description: String { text }
-    /// The text in lower case: the key of tables, caches and routes.
-    public var canonical: String { text.asciiLowercased }
+    /// The text in lower case, labels beyond ASCII as A-labels: the key of tables, caches and routes, and what the DNS
+    /// is asked.
+    public var canonical: String {
+        if isASCII { return text.asciiLowercased }
+        return InternationalLabel.asciiName(text) ?? text
+    }
+
+    public var isASCII: Bool { text.utf8.allSatisfy { $0 < 0x80 } }
+
+    /// The domain in A-labels (RFC 5890 section 2.3.2.1).
+    public var inASCII: Domain? { isASCII ? self : Domain(canonical) }
 
     /// A name such as `example.org`, or a literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]`; nil for anything else.
     public init?(_ text: String) {
@@ -29,7 +38,15 @@ public struct Domain: Sendable, CustomStringConvertible {
     }
 
     public init?(parsing bytes: Span<UInt8>) {
-        guard bytes.count > 0, bytes.count <= Self.longest, let text = String(ascii: bytes) else { return nil }
+        guard bytes.count > 0, bytes.count <= Self.longest else { return nil }
+        guard let text = String(ascii: bytes) else {
+            guard let text = String(strict: bytes), let name = InternationalLabel.asciiName(text),
+                Domain(name) != nil
+            else { return nil }
+            self.text = text
+            form = .name
+            return
+        }
         if bytes[0] == UInt8(ascii: "[") {
             guard bytes[bytes.count - 1] == UInt8(ascii: "]") else { return nil }
             var inner = bytes.extracting(1..<(bytes.count - 1))

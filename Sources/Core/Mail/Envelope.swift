@@ -100,22 +100,59 @@ public struct Origin: Hashable, Sendable {
     }
 }
 
-/// What MAIL asked for the whole message (RFC 3461 section 4.3, 4.4; RFC 6152).
+/// What MAIL asked for the whole message, and what goes with it to its end.
 public struct MessageRequest: Hashable, Sendable {
+    // RFC 3461 section 4.3
     public enum Return: UInt8, Hashable, Sendable {
         case full = 1
         case headers = 2
     }
 
+    // RFC 6152, RFC 3030
     public enum Body: UInt8, Hashable, Sendable {
         case sevenBit = 1
         case eightBitMIME = 2
+        /// Any bytes, which need not be lines.
+        case binaryMIME = 3
+    }
+
+    /// By when the message must be delivered (RFC 2852).
+    public struct Deadline: Hashable, Sendable {
+        public enum Mode: UInt8, Hashable, Sendable {
+            /// Behind the deadline the message is returned and not delivered any more.
+            case giveUp = 1
+            /// Behind the deadline the sender is told, and delivery goes on.
+            case notify = 2
+        }
+
+        public enum Trace: UInt8, Hashable, Sendable {
+            case none = 1
+            /// The sender is told of each host that the message passes.
+            case relays = 2
+        }
+
+        public var time: Timestamp
+        public var mode: Mode
+        public var trace: Trace
+
+        public init(time: Timestamp, mode: Mode, trace: Trace = .none) {
+            self.time = time
+            self.mode = mode
+            self.trace = trace
+        }
     }
 
     public var returned: Return?
-    /// Decoded from xtext.
+    /// Decoded from xtext (RFC 3461 section 4.4).
     public var envelopeIdentifier: String?
     public var body: Body?
+    /// Addresses or header need SMTPUTF8 (RFC 6531).
+    public var isInternational = false
+    /// It leaves this host under verified TLS or not at all (RFC 8689).
+    public var requiresTLS = false
+    /// It is not delivered before (RFC 4865).
+    public var notBefore: Timestamp?
+    public var deadline: Deadline?
 
     public init(returned: Return? = nil, envelopeIdentifier: String? = nil, body: Body? = nil) {
         self.returned = returned

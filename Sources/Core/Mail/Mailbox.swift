@@ -9,11 +9,14 @@ public struct LocalPart: Hashable, Sendable, CustomStringConvertible {
 
     public let text: String
 
-    /// Any printable ASCII text; nil when it is empty, too long or carries a control character or a byte above 0x7E.
+    /// Any printable text, also beyond ASCII (RFC 6531 section 3.3); nil when it is empty, too long or carries a control
+    /// character or a line separator.
     public init?(_ text: String) {
-        guard !text.isEmpty, text.utf8.count <= Self.longest, text.utf8.allSatisfy(\.isPrintable) else { return nil }
+        guard !text.isEmpty, text.utf8.count <= Self.longest, text.isPrintableText else { return nil }
         self.text = text
     }
+
+    public var isASCII: Bool { text.utf8.allSatisfy { $0 < 0x80 } }
 
     /// As it stands in an address: a dot-string where that is possible, else a quoted string.
     public var description: String {
@@ -25,7 +28,7 @@ public struct LocalPart: Hashable, Sendable, CustomStringConvertible {
         for byte in text.utf8 {
             if byte == .dot {
                 guard previous != .dot else { return false }
-            } else if !byte.isAtomText {
+            } else if !byte.isAtomText, byte < 0x80 {
                 return false
             }
             previous = byte
@@ -70,6 +73,40 @@ public struct Mailbox: Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String { "\(localPart)@\(domain)" }
+
+    /// Whether the address can be said without SMTPUTF8 as it is written (RFC 6531).
+    public var isASCII: Bool { localPart.isASCII && domain.isASCII }
+
+    /// The same address with its domain in A-labels; nil when its local part is not ASCII.
+    public var inASCII: Mailbox? {
+        guard localPart.isASCII, let domain = domain.inASCII else { return nil }
+        return Mailbox(localPart, at: domain)
+    }
+}
+
+extension String {
+    /// Whether no character controls anything: such text fits a line of a protocol, a log or a header.
+    var isPrintableText: Bool {
+        if utf8.allSatisfy(\.isPrintable) { return true }
+        return unicodeScalars.allSatisfy { scalar in
+            if scalar.isASCII { return UInt8(ascii: scalar).isPrintable }
+            switch scalar.properties.generalCategory {
+            case .control, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned, .privateUse, .format:
+                return false
+            case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter,
+                .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .letterNumber, .otherNumber,
+                .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
+                .finalPunctuation, .otherPunctuation, .mathSymbol, .currencySymbol, .modifierSymbol, .otherSymbol,
+                .spaceSeparator:
+                return true
+            @unknown default:
+                return false
+            }
+        }
+    }
+
+    /// The text of bytes that are whole UTF-8.
+    init?(strict bytes: Span<UInt8>) { self.init(validating: bytes.array, as: UTF8.self) }
 }
 
 extension Span where Element == UInt8 {
@@ -89,6 +126,7 @@ extension Span where Element == UInt8 {
                 return byte.isVisible
             }
             return byte.isAlphanumeric || byte == .dot || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+                || byte >= 0x80
         })
         return Domain(parsing: name).map { Mailbox(localPart, at: $0) }
     }
@@ -96,10 +134,11 @@ extension Span where Element == UInt8 {
     // Local-part = Dot-string / Quoted-string
     private mutating func takeLocalPart() -> LocalPart? {
         if take(byte: UInt8(ascii: "\"")) { return takeQuotedRest() }
-        let text = take(while: { $0.isAtomText || $0 == .dot })
+        // RFC 6531 section 3.3: atext and qtext take in all of UTF-8 beyond ASCII.
+        let text = take(while: { $0.isAtomText || $0 == .dot || $0 >= 0x80 })
         guard let first = text.first, first != .dot, text[text.count - 1] != .dot else { return nil }
         for index in 1..<max(1, text.count) where text[index] == .dot && text[index - 1] == .dot { return nil }
-        return String(ascii: text).flatMap(LocalPart.init)
+        return String(strict: text).flatMap(LocalPart.init)
     }
 
     // QcontentSMTP = qtextSMTP / quoted-pairSMTP
@@ -107,14 +146,14 @@ extension Span where Element == UInt8 {
         var text: [UInt8] = []
         while let byte = first {
             self = extracting(droppingFirst: 1)
-            if byte == UInt8(ascii: "\"") { return String(ascii: text.span).flatMap(LocalPart.init) }
+            if byte == UInt8(ascii: "\"") { return String(strict: text.span).flatMap(LocalPart.init) }
             guard text.count < LocalPart.longest else { return nil }
             if byte == UInt8(ascii: "\\") {
                 guard let escaped = first, escaped.isPrintable else { return nil }
                 self = extracting(droppingFirst: 1)
                 text.append(escaped)
             } else {
-                guard byte.isPrintable else { return nil }
+                guard byte.isPrintable || byte >= 0x80 else { return nil }
                 text.append(byte)
             }
         }

@@ -27,6 +27,9 @@ public struct Interval: Hashable, Comparable, Sendable, CustomStringConvertible 
     public static func days(_ count: Int64) -> Interval { Interval(seconds: count * 86400) }
 
     public static func < (left: Interval, right: Interval) -> Bool { left.seconds < right.seconds }
+    public static func + (left: Interval, right: Interval) -> Interval {
+        Interval(seconds: left.seconds &+ right.seconds)
+    }
 
     /// `1d2h3m4s`, parts that are zero left out; `0s` for nothing at all.
     public var description: String {

@@ -28,10 +28,15 @@ public struct HeaderFindings: Hashable, Sendable {
     /// The unfolded value of the first Message-ID field, unless it is longer than a line may be.
     public var messageID: String?
     public var hasFrom = false
+    /// A value goes beyond ASCII (RFC 6532).
+    public var isInternational = false
     /// The Bcc fields with their line ends, in order, neighbours joined.
     public var bccRanges: [Range<Int>] = []
     /// The unfolded values of Delivered-To fields, when they were asked for; longer ones are left out.
     public var deliveredTo: [String] = []
+
+    /// From, To and Cc, when they were asked for; those that are too long are left out.
+    public var addressFields: [AddressField] = []
 
     public init() {}
 }

@@ -13,6 +13,17 @@ public struct HeaderScanner: Sendable {
         case collected
     }
 
+    /// Whether From, To and Cc are kept, to be rewritten.
+    public enum AddressFields: Hashable, Sendable {
+        case ignored
+        case collected
+    }
+
+    // The reference's limit; a longer field is left as it is.
+    static let longestAddressField = 65_535
+    // Of all together: what Queue takes of new content.
+    static let mostAddressBytes = 128 * 1024
+
     // The reference's limit.
     public static let longestName = 1023
     // Postfix has 100 KiB, Exim 1 MiB.
@@ -40,9 +51,13 @@ public struct HeaderScanner: Sendable {
         case bcc
         case deliveredTo
         case messageID
+        case addresses(AddressField.Kind)
     }
 
     private let deliveredTo: DeliveredTo
+    private let addressFields: AddressFields
+    private var addressBytes = 0
+    private var valueStart = 0
     private var place = Place.lineStart
     private var field = Field.other
     private var name: [UInt8] = []
@@ -55,7 +70,10 @@ public struct HeaderScanner: Sendable {
 
     public private(set) var findings = HeaderFindings()
 
-    public init(deliveredTo: DeliveredTo = .ignored) { self.deliveredTo = deliveredTo }
+    public init(deliveredTo: DeliveredTo = .ignored, addressFields: AddressFields = .ignored) {
+        self.deliveredTo = deliveredTo
+        self.addressFields = addressFields
+    }
 
     /// The header has ended, or has a fault: further content is not looked at.
     public var isEnded: Bool {
@@ -150,6 +168,7 @@ public struct HeaderScanner: Sendable {
             fail(.neitherFieldNorContinuation(at: lineStart))
             return end
         }
+        valueStart = offset + end + 1
         // Only a name that was cut in two is copied.
         if name.isEmpty {
             beginValue(of: part)
@@ -180,7 +199,14 @@ public struct HeaderScanner: Sendable {
                 findings.hasMessageID = true
             }
         case UInt8(ascii: "f"):
-            if known.equalsCaseInsensitively("From") { findings.hasFrom = true }
+            if known.equalsCaseInsensitively("From") {
+                findings.hasFrom = true
+                if addressFields == .collected { field = .addresses(.from) }
+            }
+        case UInt8(ascii: "t"):
+            if addressFields == .collected, known.equalsCaseInsensitively("To") { field = .addresses(.to) }
+        case UInt8(ascii: "c"):
+            if addressFields == .collected, known.equalsCaseInsensitively("Cc") { field = .addresses(.carbonCopy) }
         case UInt8(ascii: "b"):
             if known.equalsCaseInsensitively("Bcc") { field = .bcc }
         default:
@@ -191,8 +217,14 @@ public struct HeaderScanner: Sendable {
     /// Skips or collects to the end of the line; returns the index behind what was taken.
     private mutating func takeValue(_ segment: Span<UInt8>, from start: Int) -> Int {
         let end = segment.indexOfLineFeed(from: start)
+        if !findings.isInternational {
+            for index in start..<end where segment[index] >= 0x80 {
+                findings.isInternational = true
+                break
+            }
+        }
         switch field {
-        case .other, .bcc:
+        case .other, .bcc, .addresses:
             break
         case .deliveredTo, .messageID:
             // One more than is kept, so that a longer value is known as such.
@@ -200,6 +232,9 @@ public struct HeaderScanner: Sendable {
             for index in start..<end where index - start < room && segment[index] != .carriageReturn {
                 value.append(segment[index])
             }
+        }
+        if case .addresses = field, value.count <= Self.longestAddressField {
+            value.append(segment.extracting(start..<min(segment.count, end + 1)))
         }
         guard end < segment.count else { return end }
         place = .lineStart
@@ -220,6 +255,12 @@ public struct HeaderScanner: Sendable {
             } else {
                 fail(.tooManyBccFields)
             }
+        case .addresses(let kind):
+            addressBytes += value.count
+            if value.count <= Self.longestAddressField, addressBytes <= Self.mostAddressBytes {
+                findings.addressFields.append(AddressField(kind: kind, range: valueStart..<end, value: value))
+            }
+            value.removeAll(keepingCapacity: true)
         case .deliveredTo:
             if value.count <= Self.longestDeliveredTo, findings.deliveredTo.count < Self.mostDeliveredTo {
                 findings.deliveredTo.append(String(displaying: value.span.trimmed))

@@ -22,8 +22,10 @@ public struct MissingFields: Hashable, Sendable {
 public enum MessagePieces {
     /// The pieces in order, none empty. `contentCount` is the length of the scanned content in bytes; `missing` is
     /// given where absent fields are to be added.
+    /// `replacements` are values of fields with what stands in their place.
     public static func list(
-        _ findings: HeaderFindings, contentCount: Int, trace: [UInt8], missing: MissingFields? = nil
+        _ findings: HeaderFindings, contentCount: Int, trace: [UInt8], missing: MissingFields? = nil,
+        replacements: [(range: Range<Int>, bytes: [UInt8])] = []
     ) -> [Piece] {
         var added = trace
         if let missing {
@@ -32,9 +34,11 @@ public enum MessagePieces {
         }
         var pieces: [Piece] = added.isEmpty ? [] : [.bytes(added)]
         var start = 0
-        for range in findings.bccRanges {
-            if range.lowerBound > start { pieces.append(.range(start..<range.lowerBound)) }
-            start = max(start, range.upperBound)
+        let edits = findings.bccRanges.map { (range: $0, bytes: [UInt8]()) } + replacements
+        for edit in edits.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
+            if edit.range.lowerBound > start { pieces.append(.range(start..<edit.range.lowerBound)) }
+            if !edit.bytes.isEmpty { pieces.append(.bytes(edit.bytes)) }
+            start = max(start, edit.range.upperBound)
         }
         if contentCount > start { pieces.append(.range(start..<contentCount)) }
         // RFC 5322 section 3.5: only the empty line tells a body, so it stands also where there is none.

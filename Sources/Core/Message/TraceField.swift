@@ -10,13 +10,35 @@ public import Mail
 ///     <TAB>for <MAILBOX>;
 ///     <TAB>DATE
 public struct TraceField: Hashable, Sendable {
-    /// The word behind `with` (RFC 3848).
-    public enum TransmissionType: String, Hashable, Sendable {
-        case smtp = "SMTP"
-        case esmtp = "ESMTP"
-        case esmtps = "ESMTPS"
-        case esmtpa = "ESMTPA"
-        case esmtpsa = "ESMTPSA"
+    /// The word behind `with` (RFC 3848, RFC 6531 section 4.3).
+    public struct TransmissionType: Hashable, Sendable {
+        public enum Dialect: String, Hashable, Sendable {
+            case smtp = "SMTP"
+            case esmtp = "ESMTP"
+            case lmtp = "LMTP"
+        }
+
+        public var dialect: Dialect
+        public var isSecure = false
+        public var isAuthenticated = false
+        /// SMTPUTF8 was asked for and needed.
+        public var isInternational = false
+
+        public init(_ dialect: Dialect) { self.dialect = dialect }
+
+        public static let smtp = TransmissionType(.smtp)
+        public static let esmtp = TransmissionType(.esmtp)
+
+        public var word: String {
+            let name: String
+            switch dialect {
+            // HELO has no extensions, and so no marks.
+            case .smtp: return dialect.rawValue
+            case .esmtp: name = isInternational ? "UTF8SMTP" : dialect.rawValue
+            case .lmtp: name = isInternational ? "UTF8LMTP" : dialect.rawValue
+            }
+            return name + (isSecure ? "S" : "") + (isAuthenticated ? "A" : "")
+        }
     }
 
     public struct Client: Hashable, Sendable {
@@ -79,7 +101,7 @@ public struct TraceField: Hashable, Sendable {
             let address = client.address.map { $0.family == .v6 ? $0.hostText : "[\($0)]" } ?? "[local]"
             output.append("from \(Self.plain(client.greeting)) (\(Self.plain(client.hostName)) \(address))\r\n\t")
         }
-        output.append("by \(serverName) (Martlet) with \(type.rawValue) id \(messageID)")
+        output.append("by \(serverName) (Martlet) with \(type.word) id \(messageID)")
         if let security {
             output.append(" (\(Self.plain(security.version)):\(Self.plain(security.cipher)):\(security.bits):")
             switch security.clientCertificate {

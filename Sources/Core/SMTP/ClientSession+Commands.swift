@@ -9,11 +9,22 @@ extension ClientSession {
     func write(mail transaction: Transaction, to output: inout [UInt8]) {
         output.append("MAIL FROM:<\(transaction.sender)>")
         let extensions = offer.extensions
+        if transaction.isInternational { output.append(" SMTPUTF8" as StaticString) }
+        if transaction.request.requiresTLS, extensions.contains(.requireTLS) {
+            output.append(" REQUIRETLS" as StaticString)
+        }
+        if let deadline = transaction.request.deadline, extensions.contains(.deliverBy) {
+            let seconds = max(-999_999_999, min(999_999_999, (transaction.timeLeft ?? .seconds(1)).seconds))
+            output.append(" BY=\(seconds);\(deadline.mode == .giveUp ? "R" : "N")")
+            if deadline.trace == .relays { output.append("T" as StaticString) }
+        }
         if extensions.contains(.size) { output.append(" SIZE=\(transaction.size.value)") }
         if extensions.contains(.eightBitMIME), let body = transaction.request.body {
             switch body {
             case .sevenBit: output.append(" BODY=7BIT" as StaticString)
             case .eightBitMIME: output.append(" BODY=8BITMIME" as StaticString)
+            // What is not so offered was refused before.
+            case .binaryMIME: output.append(" BODY=BINARYMIME" as StaticString)
             }
         }
         if extensions.contains(.deliveryStatus) {

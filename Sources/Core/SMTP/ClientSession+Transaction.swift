@@ -68,7 +68,15 @@ extension ClientSession {
             write(mail: progress.transaction, to: &output)
         }
         if progress.mailSent, isPipelined || progress.isMailAccepted { writeRecipients(&progress, to: &output) }
-        if mayAskForData(progress, isPipelined: isPipelined) {
+        if progress.transaction.request.body == .binaryMIME {
+            if mayAskForData(progress, isPipelined: false) {
+                // RFC 3030 section 2: nothing answers the chunk before it is there.
+                progress.dataSent = true
+                progress.phase = .content
+                state = .transaction(progress)
+                return .sendChunk
+            }
+        } else if mayAskForData(progress, isPipelined: isPipelined) {
             progress.dataSent = true
             output.append("DATA\r\n" as StaticString)
         }

@@ -24,6 +24,8 @@ public struct ClientSession: Sendable {
         case send([UInt8])
         /// Send the content through a `DataEncoder`, its end too; then call `contentSent`.
         case sendContent
+        /// Send `BDAT`, the size of the content and `LAST`, then the content as it is; then call `contentSent`.
+        case sendChunk
         /// Ready for a transaction, for STARTTLS, or for quitting.
         case idle
         /// Start the TLS handshake, provided that no byte is left over behind the reply; then call `tlsStarted`.
@@ -58,6 +60,8 @@ public struct ClientSession: Sendable {
         public var request: MessageRequest
         /// The content with CRLF line ends, doubled dots not counted.
         public var size: ByteCount
+        /// Until the deadline of the request, when it has one.
+        public var timeLeft: Interval?
 
         public init(
             sender: ReversePath, recipients: [Recipient], request: MessageRequest = MessageRequest(), size: ByteCount
@@ -210,10 +214,33 @@ public struct ClientSession: Sendable {
             let outcome = DeliveryOutcome.failed(.tooLargeForPeer)
             return .finished(Array(repeating: outcome, count: transaction.recipients.count), then: .idle)
         }
+        if let refusal = refusal(of: transaction) {
+            return .finished(Array(repeating: .failed(refusal), count: transaction.recipients.count), then: .idle)
+        }
         guard !transaction.recipients.isEmpty else { return .finished([], then: .idle) }
+        var transaction = transaction
+        if !offer.extensions.contains(.internationalMail) { transaction.useASCII() }
         var progress = Progress(transaction, awaitsReset: mustReset)
         mustReset = false
         return proceed(&progress)
+    }
+
+    /// Why this server cannot be given the message as its sender wants it; nothing of that may be lost on the way.
+    private func refusal(of transaction: Transaction) -> Reply? {
+        let offered = offer.extensions
+        let request = transaction.request
+        // RFC 8689 section 4.2.1; that the certificate was verified is the driver's to see.
+        if request.requiresTLS, channel == .plain || !offered.contains(.requireTLS) { return .requiresTLS }
+        // RFC 3030 section 3: nothing here converts.
+        if request.body == .binaryMIME, !offered.isSuperset(of: [.binaryMIME, .chunking]) { return .needsConversion }
+        // RFC 6531 section 3.2
+        if transaction.isInternational, !offered.contains(.internationalMail) { return .needsInternationalMail }
+        if let deadline = request.deadline, deadline.mode == .giveUp {
+            if let left = transaction.timeLeft, left.seconds <= 0 { return .deadlinePassed }
+            // RFC 2852 section 4.1.4: who does not know of deadlines could keep it for days.
+            if !offered.contains(.deliverBy) { return .deadlineNotKept }
+        }
+        return nil
     }
 
     /// The last byte of the content and its terminator is with the system; to be called before the next reply is read.
@@ -283,5 +310,30 @@ extension Reply {
     static let unexpectedReply = Reply(451, EnhancedStatus(4, 5, 0), "Unexpected reply from remote host")
     static let contentUnavailable = Reply(451, EnhancedStatus(4, 3, 0), "Message content not available")
     static let tooLargeForPeer = Reply(552, EnhancedStatus(5, 3, 4), "message too large for peer")
+    static let requiresTLS = Reply(
+        550, EnhancedStatus(5, 7, 30), "REQUIRETLS support required, which the next host does not offer")
+    static let needsConversion = Reply(
+        554, EnhancedStatus(5, 6, 3), "Binary content, which the next host does not take")
+    static let needsInternationalMail = Reply(
+        550, EnhancedStatus(5, 6, 7), "SMTPUTF8 support required, which the next host does not offer")
+    static let deadlinePassed = Reply(554, EnhancedStatus(5, 4, 7), "Delivery time expired")
+    static let deadlineNotKept = Reply(
+        554, EnhancedStatus(5, 4, 7), "DELIVERBY support required, which the next host does not offer")
     static let tooManyErrors = Reply(451, EnhancedStatus(4, 5, 0), "Too many consecutive errors, closing connection")
+}
+
+extension ClientSession.Transaction {
+    /// Whether it needs SMTPUTF8: it came so, or a local part says what ASCII cannot.
+    var isInternational: Bool {
+        request.isInternational || !(sender.mailbox?.localPart.isASCII ?? true)
+            || recipients.contains { !$0.mailbox.localPart.isASCII }
+    }
+
+    /// Writes domains as A-labels, for a server that knows no other.
+    mutating func useASCII() {
+        if let mailbox = sender.mailbox, !mailbox.isASCII, let plain = mailbox.inASCII { sender = .mailbox(plain) }
+        for index in recipients.indices where !recipients[index].mailbox.isASCII {
+            if let plain = recipients[index].mailbox.inASCII { recipients[index].mailbox = plain }
+        }
+    }
 }

@@ -19,6 +19,8 @@ public struct PeerExtensions: OptionSet, Hashable, Sendable {
     public static let chunking = PeerExtensions(rawValue: 128)  // RFC 3030
     public static let authentication = PeerExtensions(rawValue: 256)  // RFC 4954
     public static let requireTLS = PeerExtensions(rawValue: 512)  // RFC 8689
+    public static let binaryMIME = PeerExtensions(rawValue: 1024)  // RFC 3030
+    public static let deliverBy = PeerExtensions(rawValue: 2048)  // RFC 2852
 }
 
 /// The extensions of one EHLO reply with their parameters.
@@ -49,6 +51,8 @@ public struct PeerOffer: Hashable, Sendable {
             if keyword.equalsCaseInsensitively("STARTTLS") { extensions.insert(.startTLS) }
             if keyword.equalsCaseInsensitively("CHUNKING") { extensions.insert(.chunking) }
             if keyword.equalsCaseInsensitively("REQUIRETLS") { extensions.insert(.requireTLS) }
+            if keyword.equalsCaseInsensitively("BINARYMIME") { extensions.insert(.binaryMIME) }
+            if keyword.equalsCaseInsensitively("DELIVERBY") { extensions.insert(.deliverBy) }
             if keyword.equalsCaseInsensitively("SIZE") {
                 extensions.insert(.size)
                 // RFC 1870 section 3: zero means no fixed limit.

@@ -17,14 +17,16 @@ extension Reply {
         214, EnhancedStatus(2, 0, 0),
         lines: [
             "This is Martlet",
-            "Commands: HELO EHLO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
-            "A message is taken with MAIL FROM:<path>, RCPT TO:<path> and DATA",
+            "Commands: HELO EHLO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT",
+            "A message is taken with MAIL FROM:<path>, RCPT TO:<path> and DATA or BDAT",
             "End of HELP info",
         ])
 
     static func accepted(_ id: MessageID) -> Reply {
         Reply(250, EnhancedStatus(2, 0, 0), "\(id) Message accepted for delivery")
     }
+
+    static func received(_ count: Int) -> Reply { Reply(250, EnhancedStatus(2, 0, 0), "\(count) bytes received") }
 
     // The session as a whole
     static let idleTooLong = Reply(421, EnhancedStatus(4, 4, 2), "Timeout")
@@ -46,6 +48,33 @@ extension Reply {
         451, EnhancedStatus(4, 5, 3), "Too many recipients: Too many recipients")
     static let announcedTooBig = Reply(
         552, EnhancedStatus(5, 3, 4), "Message too big for system: Announced size exceeds the limit")
+    static let holdTooLong = Reply(
+        501, EnhancedStatus(5, 5, 4), "Invalid command arguments: Time of release is too far away")
+    static let needsChunks = Reply(
+        503, EnhancedStatus(5, 5, 1), "Invalid command: BODY=BINARYMIME needs BDAT")
+    static let claimRefused = Reply(550, EnhancedStatus(5, 7, 0), "Insufficient authorization")
+    static let chunkTooLarge = Reply(
+        552, EnhancedStatus(5, 3, 4), "Message too big for system: Chunk exceeds the limit")
+    // RFC 4954 section 6
+    static let authenticated = Reply(235, EnhancedStatus(2, 7, 0), "Authentication succeeded")
+    static let notAuthentic = Reply(535, EnhancedStatus(5, 7, 8), "Authentication failed")
+    static let cancelled = Reply(501, EnhancedStatus(5, 7, 0), "Authentication cancelled")
+    static let notBase64 = Reply(501, EnhancedStatus(5, 5, 2), "Syntax error: Invalid base64")
+    static let noMessageOfMechanism = Reply(501, EnhancedStatus(5, 5, 2), "Syntax error: Syntax error")
+    static let alreadyAuthenticated = invalid("Already authenticated")
+    static let mustAuthenticate = Reply(
+        530, EnhancedStatus(5, 5, 1), "Invalid command: Must issue an AUTH command first")
+
+    static func unknownMechanism(_ name: String) -> Reply {
+        Reply(
+            504, EnhancedStatus(5, 7, 4),
+            "Security features not supported: AUTH method \"\(name.prefix(32))\" not supported")
+    }
+
+    static func challenge(_ bytes: [UInt8]) -> Reply {
+        Reply(334, nil, String(decoding: Base64.encode(bytes.span), as: UTF8.self))
+    }
+
     static let noRecipient = Reply(
         503, EnhancedStatus(5, 5, 4), "Invalid command arguments: No recipient specified")
 
@@ -86,9 +115,10 @@ extension Reply {
             return Reply(501, arguments, "Invalid command arguments: No parameters allowed")
         case .missingArgument(let verb):
             switch verb {
-            case .helo, .ehlo:
+            case .helo, .ehlo, .lhlo:
                 return Reply(501, EnhancedStatus(5, 5, 1), "Invalid command: \(verb.rawValue) requires domain name")
-            case .startTLS, .auth, .mail, .recipient, .data, .reset, .noop, .quit, .help, .verify, .expand, .wizard:
+            case .startTLS, .auth, .mail, .recipient, .data, .chunk, .reset, .noop, .quit, .help, .verify, .expand,
+                .wizard, .client, .forward:
                 return Reply(501, arguments, "Invalid command arguments: \(verb.rawValue) requires an argument")
             }
         case .invalidDomain:
@@ -105,6 +135,14 @@ extension Reply {
             return Reply(553, arguments, "NOTIFY option NEVER cannot be combined with other options")
         case .originalRecipientSyntax:
             return Reply(553, arguments, "ORCPT address syntax error")
+        case .internationalSender:
+            return Reply(553, EnhancedStatus(5, 6, 7), "Sender address beyond ASCII needs SMTPUTF8")
+        case .internationalRecipient:
+            return Reply(553, EnhancedStatus(5, 6, 7), "Recipient address beyond ASCII needs SMTPUTF8")
+        case .chunkSyntax:
+            return Reply(501, arguments, "Invalid command arguments: BDAT requires a size")
+        case .claimSyntax:
+            return Reply(501, arguments, "Invalid command arguments: Invalid attribute")
         }
     }
 }

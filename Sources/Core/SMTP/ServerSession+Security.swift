@@ -33,7 +33,7 @@ extension ServerSession {
         switch state {
         case .handshake: break
         case .closed: return .close(nil)
-        case .initial, .ready, .transaction, .content, .asking:
+        case .initial, .ready, .transaction, .content, .chunk, .skipping, .asking, .authenticating, .confirming:
             preconditionFailure("a handshake that was not asked for")
         }
         self.security = security

@@ -12,6 +12,7 @@ public import Mail
 /// ```
 /// initial -begin-> asking -> ready <-MAIL/RSET, end of data-> transaction -DATA-> content -> ready
 ///                            ready -STARTTLS-> handshake -> ready
+///                                                             transaction <-BDAT-> chunk -BDAT LAST-> ready
 /// ```
 /// A transaction is opened by an accepted MAIL and by nothing else. It ends with its content, with RSET, with a new HELO
 /// or EHLO, or with the session; when it ends without being accepted the driver is told: `.rollback` or `.close`.
@@ -23,7 +24,15 @@ public struct ServerSession: Sendable {
         case transaction(Transaction)
         /// The content of a message comes.
         case content(Transaction)
+        /// A part of the content comes, of known length.
+        case chunk(Transaction, Command.ChunkPlace)
+        /// A chunk that nobody wants comes; then this is said.
+        case skipping(Reply, Transaction?)
         case asking(Pending)
+        /// AUTH goes on; a response is due.
+        case authenticating(SASLExchange)
+        /// The user is known; the client has still to take note of the server's own proof.
+        case confirming(user: String)
         /// STARTTLS was answered with 220; the client begins TLS.
         case handshake
         case closed
@@ -37,15 +46,21 @@ public struct ServerSession: Sendable {
         case mail(Transaction)
         case recipient(Transaction)
         case data(Transaction)
+        case chunk(Transaction, size: Int, Command.ChunkPlace)
         case endOfData(Transaction)
         case reset(Transaction?)
         case noop(Transaction?)
         case quit(Transaction?)
+        case client(ClientClaim)
+        case forward(Transaction?)
+        case auth(SASLExchange)
     }
 
     public enum GreetingVerb: Hashable, Sendable {
         case helo
         case ehlo
+        /// RFC 2033
+        case lhlo
     }
 
     /// What one message has gathered so far.
@@ -56,6 +71,8 @@ public struct ServerSession: Sendable {
         public let announcedSize: ByteCount?
         /// How many recipients were accepted.
         public internal(set) var recipients = 0
+        /// Content has come, in chunks.
+        var isChunked = false
     }
 
     public enum Action: Hashable, Sendable {
@@ -72,11 +89,22 @@ public struct ServerSession: Sendable {
         case startTLS(Reply)
         /// Send nothing; a command comes next.
         case awaitCommand
+        /// Give the next `size` bytes to a decoder, which is a new one of `makeChunkDecoder()` for the first chunk, and then
+        /// report `receive(endOfChunk:)`.
+        case takeChunk(size: Int, ChunkOrder, Command.ChunkPlace)
+        /// Leave out so many bytes, then report `skipped()`.
+        case skip(Int)
         /// Undo what is open, send the reply, if any, and close.
         case close(Reply?)
     }
 
+    public enum ChunkOrder: Hashable, Sendable {
+        case first
+        case later
+    }
+
     public enum Question: Hashable, Sendable {
+        /// Asked again when XCLIENT has said who the client is.
         case connect
         case greeting(String, GreetingVerb)
         case startTLS
@@ -90,26 +118,45 @@ public struct ServerSession: Sendable {
         case reset
         case noop
         case quit
+        /// XCLIENT: the client speaks for another from now on.
+        case client(ClientClaim)
+        /// AUTH: who the client says it is, with its proof.
+        case authenticate(SASLMechanism, SASLClaim)
+        /// XFORWARD: whence the host that speaks to us has the next message, for the log.
+        case forward(ClientClaim)
     }
 
     public enum Answer: Hashable, Sendable {
         case proceed
         /// To `.endOfData` only: the message is stored.
         case accepted(MessageID)
+        /// To `.authenticate` only: so it is; `proof` is what the server proves in its turn, empty where it need not.
+        case authenticated(user: String, proof: [UInt8])
+        /// To the first claim of SCRAM only.
+        case challenged(ScramChallenge)
         /// Must be a 4xx or 5xx reply; a 421 closes the session.
         case refuse(Reply)
         case disconnect(Reply)
     }
 
     public let settings: Settings
-    public let client: Client
+    public internal(set) var client: Client
+    /// What the driver's clock shows; to be set before each event.
+    public var now = Timestamp(seconds: 0)
     var state = State.initial
     var framer: LineFramer
     var failures = 0
     var messages = 0
+    /// How many times the reply to the content must be said: in LMTP, once for each recipient that was accepted.
+    public internal(set) var verdicts = 1
 
     /// nil while the channel is in plain text.
     public internal(set) var security: ChannelSecurity?
+
+    /// Who the client has proven to be.
+    public internal(set) var user: String?
+    /// The mechanisms of AUTH; to be set before EHLO is answered. They are offered under TLS only.
+    public var mechanisms: [SASLMechanism] = []
 
     /// The argument of HELO or EHLO, once accepted.
     public internal(set) var greeting: String?
@@ -127,7 +174,8 @@ public struct ServerSession: Sendable {
     public var protocolName: String {
         switch greetingVerb {
         case .helo: "SMTP"
-        case .ehlo: isSecure ? "ESMTPS" : "ESMTP"
+        case .ehlo: "ESMTP" + (isSecure ? "S" : "") + (user == nil ? "" : "A")
+        case .lhlo: "LMTP" + (isSecure ? "S" : "") + (user == nil ? "" : "A")
         }
     }
 
@@ -141,14 +189,17 @@ public struct ServerSession: Sendable {
     /// The transaction that is open, if one is.
     public var transaction: Transaction? {
         switch state {
-        case .initial, .ready, .handshake, .closed: nil
-        case .transaction(let transaction), .content(let transaction): transaction
+        case .initial, .ready, .handshake, .authenticating, .confirming, .closed: nil
+        case .transaction(let transaction), .content(let transaction), .chunk(let transaction, _): transaction
+        case .skipping(_, let transaction): transaction
         case .asking(let pending):
             switch pending {
-            case .connect, .startTLS, .mail: nil
-            case .recipient(let transaction), .data(let transaction), .endOfData(let transaction): transaction
+            case .connect, .startTLS, .mail, .client, .auth: nil
+            case .recipient(let transaction), .data(let transaction), .chunk(let transaction, _, _),
+                .endOfData(let transaction):
+                transaction
             case .greeting(_, _, let transaction), .reset(let transaction), .noop(let transaction),
-                .quit(let transaction):
+                .quit(let transaction), .forward(let transaction):
                 transaction
             }
         }
@@ -165,6 +216,11 @@ public struct ServerSession: Sendable {
         DataDecoder(framer.discipline, limit: settings.sizeLimit, maximumHops: settings.maximumHops)
     }
 
+    /// The decoder for the chunks that follow a first `.takeChunk`.
+    public func makeChunkDecoder() -> ChunkDecoder {
+        ChunkDecoder(transaction?.request.body, limit: settings.sizeLimit, maximumHops: settings.maximumHops)
+    }
+
     /// The client broke the framing of lines: what follows cannot be read as commands.
     public mutating func receive(_ violation: FramingViolation) -> Action { close(.violation(violation)) }
 
@@ -176,6 +232,19 @@ public struct ServerSession: Sendable {
 
     /// The client went away.
     public mutating func disconnected() -> Action { close(nil) }
+
+    /// Whether who the client is was proven.
+    public var isAuthenticated: Bool { user != nil || client.trust == .submission }
+
+    /// What is offered to this client now.
+    var offered: ServerExtensions {
+        var offered = settings.extensions
+        // A person waits for each reply, and types lines.
+        if isHandSession { offered.subtract([.pipelining, .chunking]) }
+        if !isSecure { offered.remove(.requireTLS) }
+        if !isAuthenticated { offered.subtract([.futureRelease, .deliverBy]) }
+        return offered
+    }
 
     mutating func ask(_ question: Question, _ pending: Pending) -> Action {
         state = .asking(pending)

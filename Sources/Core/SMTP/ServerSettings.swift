@@ -4,6 +4,12 @@ public import Bytes
 public import Mail
 
 extension ServerSession {
+    public enum Dialect: Hashable, Sendable {
+        case smtp
+        /// RFC 2033: LHLO, and behind the content a reply for each recipient that was accepted.
+        case lmtp
+    }
+
     /// What the listener decides for all its sessions.
     public struct Settings: Hashable, Sendable {
         /// The name in the banner, and the domain of an address that has none.
@@ -18,10 +24,22 @@ extension ServerSession {
         public var maximumHops = 100
         /// Commands that may fail before the session ends; a message accepted forgives them.
         public var maximumFailures = 100
-        public var extensions: ServerExtensions = [.pipelining, .deliveryStatus]
+        public var extensions: ServerExtensions = [
+            .pipelining, .deliveryStatus, .chunking, .internationalMail, .requireTLS, .futureRelease, .deliverBy,
+        ]
         public var encryption = Encryption.unavailable
+        public var authentication = Authentication.optional
+        public var dialect = Dialect.smtp
+        /// How long a message may be held back at its sender's wish (RFC 4865 section 3).
+        public var longestHold = Interval.days(30)
 
         public init(serverName: Domain) { self.serverName = serverName }
+
+        public enum Authentication: Hashable, Sendable {
+            case optional
+            /// No mail is taken from whom we do not know.
+            case required
+        }
 
         public enum Encryption: Hashable, Sendable {
             /// There is no STARTTLS; the channel may be under TLS already.
@@ -43,16 +61,27 @@ extension ServerSession {
             case proxied
         }
 
+        /// Whose word we take for who they are.
+        public enum Trust: Hashable, Sendable {
+            case none
+            /// A program of this host, which the kernel names.
+            case submission
+        }
+
         /// nil on the local socket.
         public var address: IPAddress?
         /// Its name by DNS, or `<unknown>`.
         public var hostName: String
         public var transport: Transport
+        public var trust: Trust
 
-        public init(address: IPAddress?, hostName: String, transport: Transport = .direct) {
+        public init(
+            address: IPAddress?, hostName: String, transport: Transport = .direct, trust: Trust = .none
+        ) {
             self.address = address
             self.hostName = hostName
             self.transport = transport
+            self.trust = trust
         }
 
         // Only a client that nobody else can be may leave out its CRs (SMTP smuggling).

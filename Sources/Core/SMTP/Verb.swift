@@ -6,11 +6,13 @@ import Bytes
 public enum Verb: String, Hashable, Sendable, CaseIterable {
     case helo = "HELO"
     case ehlo = "EHLO"
+    case lhlo = "LHLO"
     case startTLS = "STARTTLS"
     case auth = "AUTH"
     case mail = "MAIL FROM:"
     case recipient = "RCPT TO:"
     case data = "DATA"
+    case chunk = "BDAT"
     case reset = "RSET"
     case noop = "NOOP"
     case quit = "QUIT"
@@ -18,6 +20,8 @@ public enum Verb: String, Hashable, Sendable, CaseIterable {
     case verify = "VRFY"
     case expand = "EXPN"
     case wizard = "WIZ"
+    case client = "XCLIENT"
+    case forward = "XFORWARD"
 
     /// Takes the verb and the blanks behind it from the front of a line; nil when it begins with none, in any case of
     /// letters. MAIL and RCPT need their colon at once (RFC 5321 section 3.3); any other verb ends at a blank.
@@ -37,9 +41,11 @@ public enum Verb: String, Hashable, Sendable, CaseIterable {
     private static func plain(_ word: Span<UInt8>) -> Verb? {
         if word.equalsCaseInsensitively("HELO") { return .helo }
         if word.equalsCaseInsensitively("EHLO") { return .ehlo }
+        if word.equalsCaseInsensitively("LHLO") { return .lhlo }
         if word.equalsCaseInsensitively("STARTTLS") { return .startTLS }
         if word.equalsCaseInsensitively("AUTH") { return .auth }
         if word.equalsCaseInsensitively("DATA") { return .data }
+        if word.equalsCaseInsensitively("BDAT") { return .chunk }
         if word.equalsCaseInsensitively("RSET") { return .reset }
         if word.equalsCaseInsensitively("NOOP") { return .noop }
         if word.equalsCaseInsensitively("QUIT") { return .quit }
@@ -47,6 +53,8 @@ public enum Verb: String, Hashable, Sendable, CaseIterable {
         if word.equalsCaseInsensitively("VRFY") { return .verify }
         if word.equalsCaseInsensitively("EXPN") { return .expand }
         if word.equalsCaseInsensitively("WIZ") { return .wizard }
+        if word.equalsCaseInsensitively("XCLIENT") { return .client }
+        if word.equalsCaseInsensitively("XFORWARD") { return .forward }
         return nil
     }
 

@@ -88,6 +88,14 @@ extension RunQueue {
         return .retry(at: next, attempts: attempts, warning: warning(slot, created: created, next: next))
     }
 
+    /// Enters a warning of the caller's own; nil when the age is not reached before `next` or the warning was given.
+    public mutating func warn(_ envelope: EnvelopeID, atAge age: Interval, before next: Instant) -> Interval? {
+        guard let slot = index[envelope.value], Int64(recipients[slot].lastWarning) < age.seconds else { return nil }
+        guard next >= Instant(milliseconds: messages[recipients[slot].message].created) + age else { return nil }
+        recipients[slot].lastWarning = UInt32(clamping: age.seconds)
+        return age
+    }
+
     /// The first interval that passes before the next try and was not told yet.
     private mutating func warning(_ slot: UInt32, created: Instant, next: Instant) -> Interval? {
         let told = Int64(recipients[slot].lastWarning)

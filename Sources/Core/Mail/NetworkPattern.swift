@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: ISC
 
 import Bytes
-public import Mail
 
 /// An address or a network such as `192.0.2.0/24`, `2001:db8::/32`, `[2001:db8::1]` or `IPv6:2001:db8::1`.
 public struct NetworkPattern: Hashable, Sendable {
@@ -23,7 +22,7 @@ public struct NetworkPattern: Hashable, Sendable {
         self.init(address, prefixLength: prefixLength)
     }
 
-    init(_ address: IPAddress, prefixLength: Int) {
+    public init(_ address: IPAddress, prefixLength: Int) {
         var bytes = address.bytes
         for index in bytes.indices {
             let kept = min(8, max(0, prefixLength - index * 8))
@@ -33,22 +32,29 @@ public struct NetworkPattern: Hashable, Sendable {
         self.prefixLength = prefixLength
     }
 
+    /// As the configuration writes it.
+    public var text: String {
+        prefixLength == address.bytes.count * 8 ? "\(address)" : "\(address)/\(prefixLength)"
+    }
+
     /// Families never match each other.
     public func matches(_ other: IPAddress) -> Bool {
         other.family == address.family && NetworkPattern(other, prefixLength: prefixLength) == self
     }
 
     /// Many networks at once: one look into a set for each length of prefix that occurs.
-    struct Index: Sendable {
+    public struct Index: Sendable {
         private var networks: Set<NetworkPattern> = []
         private var lengths: [IPAddress.Family: Set<Int>] = [:]
 
-        mutating func insert(_ network: NetworkPattern) {
+        public init() {}
+
+        public mutating func insert(_ network: NetworkPattern) {
             networks.insert(network)
             lengths[network.address.family, default: []].insert(network.prefixLength)
         }
 
-        func matches(_ address: IPAddress) -> Bool {
+        public func matches(_ address: IPAddress) -> Bool {
             guard let lengths = lengths[address.family] else { return false }
             return lengths.contains { networks.contains(NetworkPattern(address, prefixLength: $0)) }
         }
