@@ -83,8 +83,10 @@ let package = Package(
         library("CSeccomp", pkgConfig: "libseccomp", package: "libseccomp-dev"),
         library("CLMDB", pkgConfig: "lmdb", package: "liblmdb-dev"),
         library("CSQLite", pkgConfig: "sqlite3", package: "libsqlite3-dev"),
+        .systemLibrary(name: "CPAM", path: "Sources/System/CPAM", providers: [.apt(["libpam0g-dev", "libcrypt-dev"])]),
         .target(name: "CPosix", path: "Sources/System/CPosix", cSettings: [.define("_GNU_SOURCE")]),
         system("Posix", ["CPosix", "Mail"], common),
+        system("Digest", ["COpenSSL"], common),
         system("Reactor", ["CEvent", "Posix", "Bytes"], onLoop),
         .target(
             name: "CSigner", path: "Sources/System/CSigner",
@@ -99,7 +101,7 @@ let package = Package(
 
         // Who does what: one folder, one program, one uid, one sandbox each.
         program("Listener", ["TLS", "SMTP", "Message", "Configuration"]),
-        program("Lookup", ["Authentication", "Configuration", "Routing"]),
+        program("Lookup", ["SMTP", "Authentication", "Configuration", "Routing"]),
         program("Resolver", ["CUnbound", "DNS"]),
         program("Queue", ["Spool", "Schedule", "Message", "Configuration"]),
         program("Delivery", ["TLS", "SMTP", "Message", "Authentication", "Configuration"]),
@@ -109,7 +111,7 @@ let package = Package(
         // What people run, and what runs for them.
         program("Control", in: "Tools", ["SMTP", "Message", "Host", "Configuration", "Routing", "MapFile"]),
         program("Mailbox", in: "Tools", ["CPosix", "Configuration"]),
-        program("Account", in: "Tools", ["Host"]),
+        program("Account", in: "Tools", ["Host", "Digest", "CPAM"]),
         program("Table", in: "Tools", ["CSQLite", "MapFile", "Configuration", "Routing", "Host"]),
 
         // The proof. It mirrors the tree above.
@@ -145,7 +147,7 @@ let package = Package(
         tests("Keys", ["Keys", "IPC", "Posix"]),
         tests("Queue", ["Queue", "Chance", "Channel", "Posix", "IPC", "Mail", "Schedule", "Spool"]),
         tests("Listener", ["Listener", "Channel", "Posix", "Bytes", "IPC", "Mail"]),
-        tests("Parent", ["Parent", "Account", "IPC", "Mail", "Configuration", "Launch", "Posix"]),
+        tests("Parent", ["Parent", "Account", "Digest", "IPC", "Mail", "Configuration", "Launch", "Posix"]),
         tests("Control", ["Control", "MapFile", "IPC", "Mail", "Bytes", "Posix", "Reactor", "Channel", "CEvent"]),
         tests("Mailbox", ["Mailbox", "Configuration", "Launch", "Bytes", "Mail", "IPC", "Posix"]),
         tests("Table", ["Table", "MapFile", "Configuration", "Routing", "Bytes", "CSQLite"]),

@@ -58,8 +58,10 @@ struct Rules {
             case "CPosix": ["System", "Tools"].contains(group) ? nil : "only System and Tools make system calls"
             case "CEvent": target == "Reactor" ? nil : "only Reactor"
             case "CUnbound": target == "Resolver" ? nil : "only Resolver"
-            case "COpenSSL": ["TLS", "Keys", "Spool"].contains(target) ? nil : "only TLS, Keys and Spool"
+            case "COpenSSL":
+                ["TLS", "Keys", "Spool", "Digest"].contains(target) ? nil : "only TLS, Keys, Spool and Digest"
             case "CSigner": target == "TLS" ? nil : "only TLS"
+            case "CPAM": target == "Account" ? nil : "only Account"
             case "CSeccomp": target == "Launch" ? nil : "only Launch"
             case "CLMDB": target == "MapFile" ? nil : "only MapFile"
             case "CSQLite": target == "Table" ? nil : "only Table"

@@ -30,7 +30,8 @@ import Testing
         "", "@", "a", "a@", "@b", ".a@b", "a.@b", "a..b@c", ".@b", "a b@c", "a@b c", "a@b@c", "a@b ", " a@b", "<a@b>",
         "\"a@b", "\"a\"", "\"a\"b@c", "\"\"@b", "\"a\r\n\"@b", "\"a\\\"@b", "\"a\\\r\"@b", "a@b.", "a@-b", "a@[",
         "a@[]",
-        "a@[192.0.2.1", "a@[192.0.2.1]x", "a@[192.0.2.1]]", "ä\u{80}@b", "a@☺", "a\0@b", "a@b\0", "a,b@c", "a;b@c", "a:b@c",
+        "a@[192.0.2.1", "a@[192.0.2.1]x", "a@[192.0.2.1]]", "ä\u{80}@b", "a@☺", "a\0@b", "a@b\0", "a,b@c", "a;b@c",
+        "a:b@c",
         "(a)@b", "a@b>",
     ])
     func `what is no address is refused`(text: String) { #expect(Mailbox(text) == nil) }

@@ -131,6 +131,8 @@ public struct ClientSession: Sendable {
     public let dialect: Dialect
     /// Whether what is said is hidden from others.
     public internal(set) var channel: ChannelKind
+    /// Whether TLS, once it stands, also proves who the server is; the driver knows what it demands of certificates.
+    public var isVerified = false
     let name: Domain
     var state = State.new
     /// What the last EHLO offered.
@@ -229,13 +231,17 @@ public struct ClientSession: Sendable {
     private func refusal(of transaction: Transaction) -> Reply? {
         let offered = offer.extensions
         let request = transaction.request
-        // RFC 8689 section 4.2.1; that the certificate was verified is the driver's to see.
-        if request.requiresTLS, channel == .plain || !offered.contains(.requireTLS) { return .requiresTLS }
+        // RFC 8689 section 4.2.1. LMTP is the end of the way.
+        if request.requiresTLS, dialect == .smtp,
+            channel == .plain || !isVerified || !offered.contains(.requireTLS)
+        {
+            return .requiresTLS
+        }
         // RFC 3030 section 3: nothing here converts.
         if request.body == .binaryMIME, !offered.isSuperset(of: [.binaryMIME, .chunking]) { return .needsConversion }
         // RFC 6531 section 3.2
         if transaction.isInternational, !offered.contains(.internationalMail) { return .needsInternationalMail }
-        if let deadline = request.deadline, deadline.mode == .giveUp {
+        if let deadline = request.deadline, deadline.mode == .giveUp, dialect == .smtp {
             if let left = transaction.timeLeft, left.seconds <= 0 { return .deadlinePassed }
             // RFC 2852 section 4.1.4: who does not know of deadlines could keep it for days.
             if !offered.contains(.deliverBy) { return .deadlineNotKept }

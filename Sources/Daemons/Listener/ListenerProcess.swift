@@ -31,6 +31,14 @@ final class ListenerProcess: DaemonProcess {
     let lookup = PeerSlot<LookupToListener, ListenerToLookup>()
     let names: NameCache
     private(set) var tls: ListenerTLS?
+    var ledger = ClientLedger()
+    private(set) var limits = SessionLimits()
+
+    /// What holds for a session as long as it lasts; zero for no limit.
+    struct SessionLimits {
+        var sessionMilliseconds: UInt64 = 0
+        var bytesPerSecond = 0
+    }
 
     private var acceptors: [Acceptor] = []
     private var desk: ControlDesk?
@@ -60,6 +68,15 @@ final class ListenerProcess: DaemonProcess {
         settings.sizeLimit = configuration.smtp.largestMessage
         settings.maximumRecipients = configuration.smtp.recipientsPerMail
         settings.maximumMessages = configuration.smtp.mailsPerSession
+        settings.maximumFailures = configuration.smtp.failuresPerSession
+        ledger.limits.sessions = configuration.smtp.sessions
+        ledger.limits.sessionsPerSource = configuration.smtp.sessionsPerSource
+        ledger.limits.sessionsPerNetwork = configuration.smtp.sessionsPerNetwork
+        ledger.limits.connectionRate = configuration.smtp.connectionsPerMinute
+        ledger.limits.messageRate = configuration.smtp.mailsPerMinute
+        ledger.limits.recipientRate = configuration.smtp.recipientsPerMinute
+        limits.sessionMilliseconds = UInt64(configuration.smtp.secondsPerSession) * 1000
+        limits.bytesPerSecond = configuration.smtp.bytesPerSecond
 
         if listeners.contains(where: { $0.encryption != .none }) { tls = try ListenerTLS(child, configuration) }
 

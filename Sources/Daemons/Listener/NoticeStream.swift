@@ -44,14 +44,16 @@ final class NoticeStream: SessionStream {
 
     func consume(_ count: Int) { start += count }
 
-    func read() async throws(ConnectionError) { if available == 0 { throw .ended } }
+    func read(timeoutMilliseconds: UInt64) async throws(ConnectionError) { if available == 0 { throw .ended } }
 
     func write(_ reply: Reply) {
         switch step {
         case .banner where reply.isPositive:
             say("EHLO localhost", then: .greeting)
         case .greeting where reply.isPositive:
-            say("MAIL FROM:<>", then: .mail)
+            // RFC 6531 section 3.6.2: a notice that speaks of such an address needs the extension itself.
+            let isInternational = !recipient.isASCII || content.contains { $0 >= 0x80 }
+            say("MAIL FROM:<>" + (isInternational ? " SMTPUTF8" : ""), then: .mail)
         case .mail where reply.isPositive:
             say("RCPT TO:<\(recipient)>", then: .recipient)
         case .recipient where reply.isPositive:

@@ -12,7 +12,7 @@ protocol SessionStream: AnyObject {
     var available: Int { get }
     func withInput<Result>(_ body: (Span<UInt8>) -> Result) -> Result
     func consume(_ count: Int)
-    func read() async throws(ConnectionError)
+    func read(timeoutMilliseconds: UInt64) async throws(ConnectionError)
     func write(_ reply: Reply)
     /// Waits when the client does not take its replies.
     func room() async throws(ConnectionError)
@@ -39,8 +39,8 @@ final class NetworkStream: SessionStream {
     func withInput<Result>(_ body: (Span<UInt8>) -> Result) -> Result { connection.withInput(body) }
     func consume(_ count: Int) { connection.consume(count) }
 
-    func read() async throws(ConnectionError) {
-        try await connection.read(timeoutMilliseconds: ListenerProcess.idleMilliseconds)
+    func read(timeoutMilliseconds: UInt64) async throws(ConnectionError) {
+        try await connection.read(timeoutMilliseconds: timeoutMilliseconds)
     }
 
     func write(_ reply: Reply) { connection.write { reply.write(to: &$0) } }

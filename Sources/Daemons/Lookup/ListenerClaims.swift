@@ -21,8 +21,8 @@ nonisolated struct ListenerClaims {
         self.serverName = serverName
     }
 
-    /// What in `request` cannot be; nil when all of it can.
-    func fault(in request: ExpansionRequest) -> String? {
+    /// What in `request` cannot be; nil when all of it can. `user` is whom the session has proven to be.
+    func fault(in request: ExpansionRequest, user: String? = nil) -> String? {
         var listener: ListenStatement?
         if let statement = request.statement {
             guard Int(statement) < listeners.count else { return "no listen statement \(statement)" }
@@ -31,8 +31,10 @@ nonisolated struct ListenerClaims {
         let origin = request.origin
         let isLocal = listener.map { $0.endpoint == .socket } ?? true
         guard isLocal == (origin.address == nil) else { return "a client's address that its listen statement excludes" }
-        // No password is checked here yet, so only the socket tells who somebody is.
-        guard isLocal || !request.isAuthenticated, origin.user == nil else { return "a user that nobody has checked" }
+        // Only the socket tells who somebody is, or a proof that was looked at here.
+        guard isLocal || request.isAuthenticated == (user != nil), origin.user == user else {
+            return "a user that nobody has checked"
+        }
         guard isLocal || !origin.isInternal else { return "mail from the network that arose here" }
         guard origin.tag == listener?.tag else { return "the tag of another listen statement" }
         if request.isSecure, listener.map({ $0.encryption == .none }) ?? true { return "TLS where none is offered" }

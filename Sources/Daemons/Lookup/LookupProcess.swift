@@ -24,6 +24,7 @@ final class LookupProcess: DaemonProcess {
     private let world: HostWorld
     private let expansion: Expansion
     private let claims: ListenerClaims
+    private let authenticator: Authenticator
     private let relayQuestions: RelayQuestions
 
     private var listeners: [PeerGrant: ListenerEdge] = [:]
@@ -57,6 +58,8 @@ final class LookupProcess: DaemonProcess {
         expansion = Expansion(
             ruleset: Ruleset(configuration.rules, builtIn: builtIn), actions: configuration.actions,
             delimiters: delimiters, daemonUsers: Self.daemonUsers)
+        authenticator = Authenticator(
+            configuration.listeners, tables: tables, users: users, delimiters: delimiters)
         claims = ListenerClaims(configuration.listeners, serverName: serverName)
         relayQuestions = RelayQuestions(configuration, tables: tables, log: child.log)
     }
@@ -161,8 +164,18 @@ final class LookupProcess: DaemonProcess {
                     handle: { [weak self] message, correlation, _ in
                         switch message {
                         case .expand(let request): self?.expand(request, from: grant, correlation)
+                        case .authenticate(let request): self?.authenticate(request, from: grant, correlation)
+                        case .mechanisms(let statement): self?.offer(statement, to: grant, correlation)
+                        case .sender(let session, let statement, let sender):
+                            self?.permit(sender, statement, session, from: grant, correlation)
+                        case .ended(let session):
+                            self?.authenticator.forget(Authenticator.SessionKey(listener: grant, session: session))
                         }
-                    }, ended: { [weak self] in self?.listeners[grant] = nil }))
+                    },
+                    ended: { [weak self] in
+                        self?.listeners[grant] = nil
+                        self?.authenticator.forget(grant)
+                    }))
         case .relay:
             relays[grant] = child.edge(
                 grant, descriptor,
@@ -191,9 +204,34 @@ final class LookupProcess: DaemonProcess {
         }
     }
 
+    private func authenticate(_ request: AuthenticationRequest, from grant: PeerGrant, _ correlation: Correlation) {
+        guard let listener = listeners[grant] else { return }
+        counters.add("lookup.authenticate")
+        Task { listener.peer.answer(correlation, await authenticator.authenticate(request, from: grant)) }
+    }
+
+    private func offer(_ statement: UInt16, to grant: PeerGrant, _ correlation: Correlation) {
+        guard let listener = listeners[grant] else { return }
+        Task { listener.peer.answer(correlation, .offer(scram: await authenticator.offersScram(statement))) }
+    }
+
+    private func permit(
+        _ sender: ReversePath, _ statement: UInt16, _ session: SessionID, from grant: PeerGrant,
+        _ correlation: Correlation
+    ) {
+        guard let listener = listeners[grant] else { return }
+        let key = Authenticator.SessionKey(listener: grant, session: session)
+        Task { listener.peer.answer(correlation, await authenticator.permits(sender, statement, key)) }
+    }
+
     private func expand(_ request: ExpansionRequest, from grant: PeerGrant, _ correlation: Correlation) {
         guard let listener = listeners[grant] else { return }
-        if let fault = claims.fault(in: request) {
+        let key = Authenticator.SessionKey(listener: grant, session: request.session)
+        var fault = claims.fault(in: request, user: authenticator.user(of: key))
+        if !authenticator.mayExpand(request.sender, request.statement, key) {
+            fault = fault ?? "a sender that its user may not use"
+        }
+        if let fault {
             listeners[grant] = nil
             listener.peer.close()
             return child.violated(grant, fault)

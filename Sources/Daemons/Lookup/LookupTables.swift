@@ -69,6 +69,11 @@ final class LookupTables: TableLookups {
         }
     }
 
+    func isInMemory(_ name: String) -> Bool { programs[name] == nil && !userTables.contains(name) }
+
+    /// Whether the table judges passwords itself.
+    func checksPasswords(_ name: String) -> Bool { programs[name]?.services.contains(.authentication) ?? false }
+
     // MARK: Lookups
 
     // Said here, since what a protocol asks for is isolated as the protocol has it.

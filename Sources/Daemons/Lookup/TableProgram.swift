@@ -27,6 +27,8 @@ final class TableProgram {
     private let parent: PeerSlot<ParentToLookup, LookupToParent>
     private var connection: Connection?
     private var dialogue: TableDialogue
+    /// What the program serves.
+    private(set) var services: Set<TableService> = []
     private var waiting: [UInt32: Waiting] = [:]
     private var lastHeard: UInt64 = 0
     private let sweepTimer = Timer()
@@ -89,6 +91,7 @@ final class TableProgram {
                     throw .lacks(need)
                 }
                 self.dialogue = dialogue
+                self.services = services
                 return
             }
             let now = Loop.milliseconds

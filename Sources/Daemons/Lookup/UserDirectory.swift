@@ -30,7 +30,7 @@ final class UserDirectory {
             return keep(.found(user), as: name, for: Self.foundMilliseconds)
         case .user(.absent):
             return keep(.absent, as: name, for: Self.absentMilliseconds)
-        case .user(.temporaryFailure), .forward, .include, nil:
+        case .user(.temporaryFailure), .forward, .include, .verdict, .proof, nil:
             return .failed
         }
     }
@@ -74,7 +74,7 @@ final class UserDirectory {
         case .forward(.content(let bytes)): return .bytes(bytes)
         case .forward(.absent): return .absent
         case .forward(.insecure): return .insecure
-        case .forward(.temporaryFailure), .user, .include, nil: return .temporary
+        case .forward(.temporaryFailure), .user, .include, .verdict, .proof, nil: return .temporary
         }
     }
 
@@ -82,9 +82,12 @@ final class UserDirectory {
     func include(_ path: String) async -> IncludeAnswer {
         switch await ask(.include(path: path)) {
         case .include(let answer): return answer
-        case .user, .forward, nil: return .temporaryFailure("no answer")
+        case .user, .forward, .verdict, .proof, nil: return .temporaryFailure("no answer")
         }
     }
+
+    /// Whether a proof is right; a temporary failure when no helper answers.
+    func judge(_ claim: ToAccount) async -> FromAccount { await ask(claim) ?? .verdict(.temporaryFailure) }
 
     /// Asks a helper of Parent; nil when none answers.
     private func ask(_ question: ToAccount) async -> FromAccount? {

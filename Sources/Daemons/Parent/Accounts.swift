@@ -16,6 +16,8 @@ final class AccountPool {
     private static let mostWaiting = 4096
     // Questions wait here: a long one costs as much memory as it has bytes, and no user has such a name.
     private static let longestName = 255
+    // Longer than any password or proof that Lookup passes on, with what belongs to it.
+    private static let longestSecret = 8192
     // PATH_MAX, less the NUL.
     private static let longestPath = 4095
 
@@ -50,7 +52,7 @@ final class AccountPool {
 
     /// The answer of a helper; a temporary failure when none can be had.
     func ask(_ question: ToAccount) async -> FromAccount {
-        guard question.text.utf8.count <= Self.longest(question) else { return question.unanswered }
+        guard question.size <= Self.longest(question) else { return question.unanswered }
         guard let helper = await idleHelper(), let peer = helper.peer else { return question.unanswered }
         defer { release(helper) }
         do {
@@ -72,6 +74,7 @@ final class AccountPool {
         case .user, .forward, .forwardInTable: longestName
         case .forwardOf: longestPath + longestName
         case .include: longestPath
+        case .login, .password, .scramProof: longestSecret
         }
     }
 
@@ -158,6 +161,25 @@ nonisolated extension ToAccount {
         switch self {
         case .user(let text), .forward(let text), .include(let text), .forwardInTable(let text, _): text
         case .forwardOf(let user): user.name + user.home
+        case .login(let user, _): user
+        case .password(_, let credential), .scramProof(_, _, let credential): credential
+        }
+    }
+
+    /// In bytes, without what frames it.
+    var size: Int {
+        switch self {
+        case .user, .forward, .include, .forwardInTable, .forwardOf: text.utf8.count
+        case .login(_, let password), .password(let password, _): text.utf8.count + password.count
+        case .scramProof(let proof, let message, _): text.utf8.count + proof.count + message.count
+        }
+    }
+
+    /// Whether it takes long by its nature: such questions have helpers of their own, so that mail waits for none.
+    var isSlow: Bool {
+        switch self {
+        case .user, .forward, .include, .forwardInTable, .forwardOf: false
+        case .login, .password, .scramProof: true
         }
     }
 
@@ -166,6 +188,7 @@ nonisolated extension ToAccount {
         case .user: .user(.temporaryFailure)
         case .forward, .forwardInTable, .forwardOf: .forward(.temporaryFailure("the user database does not answer"))
         case .include: .include(.temporaryFailure("the file cannot be read now"))
+        case .login, .password, .scramProof: .verdict(.temporaryFailure)
         }
     }
 }
@@ -173,8 +196,10 @@ nonisolated extension ToAccount {
 nonisolated extension FromAccount {
     func answers(_ question: ToAccount) -> Bool {
         switch (self, question) {
-        case (.user, .user), (.forward, .forward), (.forward, .forwardOf), (.include, .include): true
-        case (.user, _), (.forward, _), (.include, _): false
+        case (.user, .user), (.forward, .forward), (.forward, .forwardOf), (.include, .include), (.verdict, .login),
+            (.verdict, .password), (.verdict, .scramProof), (.proof, .scramProof):
+            true
+        case (.user, _), (.forward, _), (.include, _), (.verdict, _), (.proof, _): false
         }
     }
 }

@@ -79,6 +79,7 @@ extension House {
         agents.close()
         accounts.close()
         tables.close()
+        passwords.close()
         desk.close()
         estate.clear()
         copyLog()

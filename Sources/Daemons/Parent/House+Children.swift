@@ -174,7 +174,7 @@ extension House {
                     conclude(member, in: place)
                 }
                 conclude(member, in: place)
-            } else if !accounts.ended(child), !tables.ended(child), !agents.ended(child) {
+            } else if !accounts.ended(child), !passwords.ended(child), !tables.ended(child), !agents.ended(child) {
                 offline.ended(child)
             }
         }

@@ -69,7 +69,7 @@ extension House {
                 if case .forwardInTable(let user, let table) = question {
                     await forward(of: user, in: table)
                 } else {
-                    await accounts.ask(question)
+                    await (question.isSlow ? passwords : accounts).ask(question)
                 }
             edge.answer(correlation, .account(answer))
         }

@@ -23,6 +23,8 @@ final class House {
     let estate: Estate
     let spawner: Spawner
     let accounts: AccountPool
+    /// For what is slow by intention.
+    let passwords: AccountPool
     private(set) lazy var agents = makeAgentDesk()
     private(set) lazy var offline = OfflineDesk(self)
     let tables: TableDesk
@@ -112,11 +114,13 @@ final class House {
             try pipe.left.setNonblocking()
             agentErrors = try pipe.right.duplicate()
             let accountErrors = try pipe.right.duplicate()
+            let passwordErrors = try pipe.right.duplicate()
             var lines: ErrorLines?
             pipe.split { left, _ in lines = ErrorLines(left) { log.warning("helper: \($0)") } }
             guard let lines else { throw StartFailure("pipe") }
             helperErrors = lines
             accounts = try AccountPool(spawner: spawner, errors: accountErrors, log: log)
+            passwords = try AccountPool(spawner: spawner, errors: passwordErrors, log: log)
         } catch let error as StartFailure {
             throw error
         } catch {
@@ -199,6 +203,7 @@ final class House {
         for place in places { place.member?.kill(Signal.kill) }
         accounts.close()
         tables.close()
+        passwords.close()
         if !logsToStream { log.critical(reason) }
         log.flush()
         ThisProcess.say("martletd: \(reason)\n")

@@ -191,14 +191,19 @@ final class Dispatcher {
         queue.history.tried(id, outcome, at: wall)
         switch queue.schedule.outcome(id, outcome, now: queue.now) {
         case .done:
-            guard let kind = NoticeKind(outcome, deliveryClass), queue.notices.report(kind, id, outcome.reply) else {
+            guard let kind = NoticeKind(outcome, deliveryClass),
+                queue.notices.report(kind, id, outcome.reply, demand: demand(id, kind))
+            else {
                 queue.finish(id, deliveryClass == .local ? .delivered : .relayed)
                 break
             }
             queue.record(id, EnvelopeProgress(.owesSuccess, lastTry: wall, reply: outcome.reply))
         case .removed:
             queue.removed(id)
-        case .retry(_, _, let warning):
+        case .retry(let next, _, var warning):
+            if warning == nil, let age = queue.shelf.head(id.message)?.ageOfDeadline {
+                warning = queue.schedule.warn(id, atAge: age, before: next)
+            }
             queue.record(id, progress(of: id, .waiting))
             if warning != nil { queue.notices.report(.delayed, id, outcome.reply) }
         case .parked:
@@ -222,6 +227,12 @@ final class Dispatcher {
             state, attempts: entry?.attempts ?? 0,
             lastTry: entry?.lastTry.map { $0.timestamp(wall: wall, now: queue.now) },
             lastWarning: entry?.lastWarning, reply: queue.shelf.recipient(id)?.reply)
+    }
+
+    // RFC 2852 section 4.1.4: whoever gave a deadline is told where it is no longer kept, and of each host when asked so.
+    private func demand(_ id: EnvelopeID, _ kind: NoticeKind) -> NoticeDesk.Demand {
+        guard kind == .relayed, let deadline = queue.shelf.head(id.message)?.request.deadline else { return .usual }
+        return deadline.mode == .notify || deadline.trace == .relays ? .unlessNever : .usual
     }
 
     // MARK: What the workers may forget

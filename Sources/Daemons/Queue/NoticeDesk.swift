@@ -28,14 +28,25 @@ final class NoticeDesk {
         report(.failed, id, reply)
     }
 
+    /// Whether the sender is told what NOTIFY asks for only.
+    enum Demand {
+        case usual
+        case unlessNever
+    }
+
     /// True when the sender will be told.
     @discardableResult
-    func report(_ kind: NoticeKind, _ id: EnvelopeID, _ reply: Reply) -> Bool {
+    func report(_ kind: NoticeKind, _ id: EnvelopeID, _ reply: Reply, demand: Demand = .usual) -> Bool {
         guard let head = queue.shelf.head(id.message), let recipient = queue.shelf.recipient(id) else {
             return false
         }
+        var request = recipient.report
+        switch demand {
+        case .usual: break
+        case .unlessNever: request.notify.insert(.success)
+        }
         let verdict = queue.ledger.report(
-            kind, of: id, to: head.sender, request: recipient.report, reply: reply, now: queue.now)
+            kind, of: id, to: head.sender, request: request, reply: reply, now: queue.now)
         queue.plan()
         switch verdict {
         case .gathered:
@@ -126,6 +137,8 @@ final class NoticeDesk {
         let wall = SystemClock.now()
         let isWhole =
             notice.kind == .failed && message.request.returned == .full && message.size <= UInt64(Self.largestReturned)
+            // RFC 8689 section 5: what had to be hidden is not shown on the way back. RFC 3030: a notice is lines.
+            && !message.request.requiresTLS && message.request.body != .binaryMIME
         let original = await content(of: message.position, limit: isWhole ? Self.largestReturned : Self.longestHeader)
         let returned = isWhole ? original : Self.header(of: original)
         let encoding: Message.Notice.Returned.Encoding =

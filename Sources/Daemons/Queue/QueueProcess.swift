@@ -183,7 +183,11 @@ final class QueueProcess: DaemonProcess {
         for (number, recipient) in message.recipients where progress[number]?.state != .owesSuccess {
             guard let route = message.route(number) else { continue }
             var queued = QueuedRecipient(number, route: route)
-            queued.timeToLive = lifetimes[recipient.dispatch.action] ?? queueLifetime
+            queued.timeToLive = message.lifetime(lifetimes[recipient.dispatch.action] ?? queueLifetime)
+            queued.notBefore = message.request.notBefore.map { release in
+                // Seen from now, since the wall clock may have been set since.
+                now + max(.seconds(0), release - wall)
+            }
             if let past = progress[number] {
                 queued.attempts = Int(past.attempts)
                 queued.lastTry = past.lastTry.map { max(created, Instant($0, wall: wall, now: now)) }

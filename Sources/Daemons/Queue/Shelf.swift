@@ -11,7 +11,7 @@ import Spool
 /// the others stand in further rows. Nothing of it is on the heap for a recipient alone.
 ///
 ///     row: head size:2 left:4 flags:1 request:1 origin:4 position, size, created, born (variable)
-///          fingerprint:8 or none, ENVID:4 or none, sender (domain:4 local part) or none, recipients
+///          fingerprint:8 or none, ENVID:4 or none, wishes:4 or none, sender (domain:4 local part) or none, recipients
 struct Shelf {
     /// A message without its recipients.
     struct Head {
@@ -32,6 +32,8 @@ struct Shelf {
         static let hasFingerprint = Flags(rawValue: 2)
         static let hasEnvelopeIdentifier = Flags(rawValue: 4)
         static let hasSender = Flags(rawValue: 8)
+        /// The request asks for more than RET, ENVID and BODY.
+        static let hasWishes = Flags(rawValue: 16)
     }
 
     /// Where a recipient stands: in the row of its message, or in one of the further rows.
@@ -74,6 +76,8 @@ struct Shelf {
         if message.fingerprint != nil { flags.insert(.hasFingerprint) }
         if message.request.envelopeIdentifier != nil { flags.insert(.hasEnvelopeIdentifier) }
         if message.sender.mailbox != nil { flags.insert(.hasSender) }
+        let wishes = message.request.wishes
+        if wishes != nil { flags.insert(.hasWishes) }
         row.append(integer: UInt16(0))
         row.append(integer: UInt32(message.recipients.count))
         row.append(flags.rawValue)
@@ -87,6 +91,7 @@ struct Shelf {
         row.append(variable: UInt64(bitPattern: message.born))
         if let fingerprint = message.fingerprint { row.append(integer: fingerprint.value) }
         if let identifier = message.request.envelopeIdentifier { row.append(integer: pool.take(identifier)) }
+        if let wishes { row.append(integer: pool.take(wishes)) }
         if let sender = message.sender.mailbox {
             row.append(integer: pool.take(sender.domain.text))
             row.append(short: sender.localPart.text)
@@ -126,6 +131,16 @@ struct Shelf {
         let born = Int64(bitPattern: reader.variable())
         let fingerprint = flags.contains(.hasFingerprint) ? MessageFingerprint(value: reader.integer()) : nil
         let identifier = flags.contains(.hasEnvelopeIdentifier) ? pool.text(reader.integer()) : nil
+        var asked = MessageRequest()
+        if flags.contains(.hasWishes) {
+            let bytes = pool[reader.integer()]
+            var wishes = WireReader(bytes, 0..<bytes.count)
+            guard let found = try? wishes.value(MessageRequest.self) else { return nil }
+            asked = found
+        }
+        asked.returned = MessageRequest.Return(rawValue: request >> 4)
+        asked.envelopeIdentifier = identifier
+        asked.body = MessageRequest.Body(rawValue: request & 15)
         var sender = ReversePath.null
         if flags.contains(.hasSender) {
             let domain: UInt32 = reader.integer()
@@ -134,10 +149,7 @@ struct Shelf {
         }
         return Head(
             position: position, size: size, created: created, born: born, sender: sender, origin: origin,
-            request: MessageRequest(
-                returned: MessageRequest.Return(rawValue: request >> 4), envelopeIdentifier: identifier,
-                body: MessageRequest.Body(rawValue: request & 15)),
-            fingerprint: fingerprint, isBodyMissing: flags.contains(.isBodyMissing))
+            request: asked, fingerprint: fingerprint, isBodyMissing: flags.contains(.isBodyMissing))
     }
 
     /// Where the message is in the spool.
@@ -232,6 +244,7 @@ struct Shelf {
         for _ in 0..<4 { _ = reader.variable() }
         if flags.contains(.hasFingerprint) { let _: UInt64 = reader.integer() }
         if flags.contains(.hasEnvelopeIdentifier) { pool.drop(reader.integer()) }
+        if flags.contains(.hasWishes) { pool.drop(reader.integer()) }
         if flags.contains(.hasSender) { pool.drop(reader.integer()) }
     }
 
@@ -291,5 +304,27 @@ struct Shelf {
             }
             offset += Int(row.integer(UInt16.self, at: offset))
         }
+    }
+}
+
+extension MessageRequest {
+    /// All that is asked beside RET, ENVID and BODY, for the few messages that ask for it; nil where nothing is.
+    fileprivate var wishes: [UInt8]? {
+        var rest = self
+        rest.returned = nil
+        rest.envelopeIdentifier = nil
+        rest.body = nil
+        guard rest != MessageRequest() else { return nil }
+        var bytes: [UInt8] = []
+        rest.encode(to: &bytes)
+        return bytes
+    }
+}
+
+extension Shelf.Head {
+    /// At what age the sender is to be told that the deadline has passed and delivery goes on.
+    var ageOfDeadline: Interval? {
+        guard let deadline = request.deadline, deadline.mode == .notify else { return nil }
+        return max(.seconds(1), deadline.time - created)
     }
 }

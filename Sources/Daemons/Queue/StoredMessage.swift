@@ -39,6 +39,18 @@ struct StoredMessage {
         return message
     }
 
+    /// How long after its creation the message may wait, where `usual` holds without its sender's wishes.
+    func lifetime(_ usual: Interval) -> Interval {
+        var lifetime = usual
+        // RFC 4865 section 3: the time for retries begins with the release.
+        if let release = request.notBefore { lifetime = lifetime + max(.seconds(0), release - created) }
+        // RFC 2852 section 4.1.5
+        if let deadline = request.deadline, deadline.mode == .giveUp {
+            lifetime = min(lifetime, max(.seconds(1), deadline.time - created))
+        }
+        return lifetime
+    }
+
     func route(_ number: UInt32) -> RouteKey? {
         guard let recipient = recipients[number] else { return nil }
         return RouteKey(recipient.dispatch, to: recipient.destination)
@@ -51,7 +63,9 @@ extension StoredMessage {
     // The first byte of both payloads; another one is not read. The older layout of attributes knew no age of the queue
     // and no fingerprint.
     private static let layout: UInt8 = 1
-    private static let attributeLayout: UInt8 = 2
+    private static let ageLayout: UInt8 = 2
+    // The first two layouts of attributes have a request that ends behind BODY.
+    private static let attributeLayout: UInt8 = 3
 
     /// What all envelopes share: layout:1 created:8 born:8 fingerprint sender request origin.
     static func attributes(
@@ -89,7 +103,7 @@ extension StoredMessage {
         let layout: UInt8 = try reader.value()
         created = try reader.value()
         switch layout {
-        case Self.attributeLayout:
+        case Self.attributeLayout, Self.ageLayout:
             born = try reader.value()
             fingerprint = try reader.value()
         case Self.layout:
@@ -99,7 +113,8 @@ extension StoredMessage {
         default: throw .valueOutOfRange
         }
         sender = try reader.value()
-        request = try reader.value()
+        request =
+            layout == Self.attributeLayout ? try reader.value() : try MessageRequest(first: &reader)
         origin = try reader.value()
         try reader.finish()
         position = recovered.position

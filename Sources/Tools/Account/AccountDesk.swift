@@ -47,6 +47,10 @@ enum AccountDesk {
         // Only Parent knows the tables.
         case .forwardInTable: .forward(.temporaryFailure("not a user of the system"))
         case .include(let path): .include(Users.include(path))
+        case .login(let user, let password): .verdict(Passwords.login(user: user, password))
+        case .password(let password, let credential): .verdict(Passwords.check(password, credential: credential))
+        case .scramProof(let proof, let message, let credential):
+            Passwords.proof(proof, message: message, credential: credential)
         }
     }
 }

@@ -46,6 +46,8 @@ nonisolated struct MessagePreparation: Hashable, Sendable {
     /// Lines end with LF.
     private(set) var content: [UInt8] = []
     var hasEightBit: Bool { content.contains { $0 >= 0x80 } }
+    /// An address goes beyond ASCII.
+    var isInternational: Bool { ([sender] + recipients).contains { $0.utf8.contains { $0 >= 0x80 } } }
     /// The size after line ends became CRLF, doubled dots not counted.
     var wireSize: Int { content.count + content.count { $0 == .lineFeed } }
 

@@ -96,6 +96,7 @@ nonisolated struct SubmissionDialogue: Hashable, Sendable {
         var text = ""
         if offer.extensions.contains(.size) { text += " SIZE=\(message.wireSize)" }
         if offer.extensions.contains(.eightBitMIME), message.hasEightBit { text += " BODY=8BITMIME" }
+        if offer.extensions.contains(.internationalMail), message.isInternational { text += " SMTPUTF8" }
         guard hasReports else { return text }
         if let returned { text += " RET=\(returned)" }
         if let envelopeIdentifier { text += " ENVID=\(Self.extended(envelopeIdentifier))" }

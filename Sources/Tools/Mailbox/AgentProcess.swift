@@ -127,6 +127,12 @@ final class AgentProcess {
     }
 
     private func sink(for delivery: MailboxDelivery) -> any MessageSink {
+        if delivery.isBinary {
+            // Only a file of its own keeps bytes as they are; an mbox and a command want lines (RFC 3030 section 3).
+            guard case .maildir = arguments.duty, delivery.form == .action else {
+                return decided(delivery.id, .failed("Binary content, which only a Maildir can keep"))
+            }
+        }
         switch (delivery.form, arguments.duty) {
         case (.action, .maildir(_, let usesJunk)):
             return maildirSink(delivery, usesJunk ? .used : .unused)

@@ -34,6 +34,8 @@ nonisolated final class MaildirMessage {
     private let junkUse: JunkFolder
     private var junk = JunkHeader()
     private var file: FileDescriptor?
+    /// Nothing of it is changed, line ends neither.
+    private let isBinary: Bool
     private var lineEnds = LineEnds()
     private var output: [UInt8] = []
 
@@ -46,6 +48,7 @@ nonisolated final class MaildirMessage {
         name = Self.fileName(delivery.id, delivery.created, hostName)
         self.folder = folder
         junkUse = junk
+        isBinary = delivery.isBinary
         let mayBeRepeated = now - delivery.created >= .seconds(Self.firstAttemptSeconds)
         if junk == .used, folder.isInJunk(name) {
             outcome = .delivered
@@ -61,6 +64,7 @@ nonisolated final class MaildirMessage {
             file = try FileDescriptor.open(
                 name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600, in: folder.temporary.number)
             output = delivery.addedFields
+            if isBinary { output = output.flatMap { $0 == .lineFeed ? [.carriageReturn, $0] : [$0] } }
         } catch {
             fail(error)
         }
@@ -79,7 +83,7 @@ nonisolated final class MaildirMessage {
         case .used: junk.scan(content)
         case .unused: break
         }
-        lineEnds.convert(content, into: &output)
+        if isBinary { output += content } else { lineEnds.convert(content, into: &output) }
         if output.count >= Self.blockSize { write() }
     }
 

@@ -241,7 +241,8 @@ final class AgentLine {
                     MailboxDelivery(
                         id: id, sender: job.work.sender, recipient: job.work.recipient,
                         destination: job.work.destination, subaddress: job.subaddress, form: job.form,
-                        created: job.work.created, length: job.content.length)))
+                        created: job.work.created, isBinary: job.request.body == .binaryMIME, length: job.content.length
+                    )))
             reader = Content.Reader(job.content)
         }
     }

@@ -97,6 +97,8 @@ final class LMTPConnection {
                 action = await reply(from: connection)
             case .sendContent:
                 action = await sendContent(over: connection)
+            case .sendChunk:
+                action = await sendChunk(over: connection)
             case .idle:
                 establish()
                 action = await startNext(over: connection)
@@ -209,6 +211,32 @@ final class LMTPConnection {
             return client.closed()
         }
         connection.write { encoder.finish(into: &$0) }
+        return client.contentSent()
+    }
+
+    /// The same for content that is not lines (RFC 3030).
+    private func sendChunk(over connection: Connection) async -> ClientSession.Action {
+        guard let task, let content = task.jobs.first?.content else { return client.contentUnavailable() }
+        var reader = Content.Reader(content)
+        isContentSent = true
+        let fields = Self.fields(above: task)
+        connection.write {
+            $0.append("BDAT \(content.length + UInt64(fields.count)) LAST\r\n")
+            $0 += fields
+        }
+        do {
+            while let slice = try reader.next() {
+                connection.write(slice)
+                try await connection.room(timeoutMilliseconds: Self.replyMilliseconds)
+            }
+        } catch let error as SystemError {
+            line.process.child.log.warning("content of a message cannot be read: \(error)")
+            return client.contentUnavailable()
+        } catch ConnectionError.timedOut {
+            return client.timedOut()
+        } catch {
+            return client.closed()
+        }
         return client.contentSent()
     }
 

@@ -30,6 +30,10 @@ final class RelayDialogue {
         let isSecure = if case .immediate = endpoint.security { true } else { false }
         client = ClientSession(
             name: name, dialect: endpoint.scheme == .lmtp ? .lmtp : .smtp, channel: isSecure ? .tls : .plain)
+        switch endpoint.security {
+        case .required(.full), .immediate(.full): client.isVerified = true
+        case .none, .opportunistic, .required(.none), .immediate(.none): break
+        }
     }
 
     /// Returns when nothing is left to say; the reason in a word.
@@ -48,6 +52,8 @@ final class RelayDialogue {
                 action = await reply()
             case .sendContent:
                 action = await sendContent()
+            case .sendChunk:
+                action = await sendChunk()
             case .idle:
                 action = await idle()
             case .startTLS:
@@ -138,10 +144,11 @@ final class RelayDialogue {
         task = next
         isContentSent = false
         let recipients = next.recipients.map { ClientSession.Recipient($0.destination, report: $0.report) }
-        return client.start(
-            ClientSession.Transaction(
-                sender: session.rewritten(next.sender), recipients: recipients, request: next.request,
-                size: ByteCount(Int(clamping: next.content.length))))
+        var transaction = ClientSession.Transaction(
+            sender: session.rewritten(next.sender), recipients: recipients, request: next.request,
+            size: ByteCount(Int(clamping: next.content.length)))
+        transaction.timeLeft = next.request.deadline.map { $0.time - SystemClock.now() }
+        return client.start(transaction)
     }
 
     private func sendContent() async -> ClientSession.Action {
@@ -163,6 +170,27 @@ final class RelayDialogue {
             return client.closed()
         }
         connection.write { encoder.finish(into: &$0) }
+        return client.contentSent()
+    }
+
+    private func sendChunk() async -> ClientSession.Action {
+        guard let content = task?.content else { return client.contentUnavailable() }
+        var reader = Content.Reader(content)
+        isContentSent = true
+        connection.write { $0.append("BDAT \(content.length) LAST\r\n") }
+        do {
+            while let slice = try reader.next() {
+                connection.write(slice)
+                try await connection.room(timeoutMilliseconds: RelaySession.replyTimeout)
+            }
+        } catch let error as SystemError {
+            self.error = "content: \(error)"
+            return client.contentUnavailable()
+        } catch ConnectionError.timedOut {
+            return client.timedOut()
+        } catch {
+            return client.closed()
+        }
         return client.contentSent()
     }
 

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: ISC
+
+import Foundation
+import Testing
+
+extension WholeHouse.Unprivileged {
+    /// Extensions of SMTP from the client to the mailbox.
+    struct Extensions {
+        private func content(of mailbox: Maildir) throws -> Data {
+            let folder = "\(mailbox.path)/new"
+            let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first)
+            return try #require(FileManager.default.contents(atPath: "\(folder)/\(name)"))
+        }
+
+        @Test func `binary content comes to the mailbox byte by byte`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let client = try instance.client()
+            try client.greet()
+            try client.say("MAIL FROM:<alice@example.org> BODY=BINARYMIME", "250")
+            try client.say("RCPT TO:<\(instance.people[0])@example.org>", "250")
+            let header = Array("Subject: x\r\nContent-Transfer-Encoding: binary\r\n\r\n".utf8)
+            let body = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 8) } + [13, 10, 46, 13, 10, 13]
+            client.send(bytes: Array("BDAT \(header.count)\r\n".utf8) + header)
+            try client.expect("250 ")
+            client.send(bytes: Array("BDAT \(body.count)\r\n".utf8) + body + Array("BDAT 0 LAST\r\n".utf8))
+            try client.expect("250 ")
+            try client.expect("250 2.0.0 ")
+            let mailbox = instance.mailbox(instance.people[0])
+            #expect(mailbox.waitForMessages(1), "\(instance.lastWords)")
+            #expect(try content(of: mailbox).suffix(header.count + body.count) == Data(header + body))
+            try instance.stop()
+        }
+
+        @Test func `a chunk that lies about its size moves no border of commands`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let liar = try instance.client()
+            try liar.greet()
+            try liar.say("MAIL FROM:<alice@example.org>", "250")
+            try liar.say("RCPT TO:<\(instance.people[0])@example.org>", "250")
+            // It says 1,000 and sends fewer: all that follows is content.
+            liar.send("BDAT 1000 LAST")
+            liar.send("Subject: x")
+            liar.send("")
+            liar.send("QUIT")
+            try instance.submit(to: ["\(instance.people[1])@example.org"])
+            #expect(instance.mailbox(instance.people[1]).waitForMessages(1))
+            liar.finishSending()
+            #expect(liar.isClosed(within: 30))
+            // It says fewer than it sends: what is left are commands, and no message.
+            let other = try instance.client()
+            try other.greet()
+            try other.say("MAIL FROM:<alice@example.org>", "250")
+            try other.say("RCPT TO:<\(instance.people[0])@example.org>", "250")
+            other.send("BDAT 14 LAST")
+            other.send("Subject: x")
+            other.send("")
+            other.send("hidden")
+            try other.expect("250 2.0.0 ")
+            try other.expect("500 ")
+            let mailbox = instance.mailbox(instance.people[0])
+            #expect(mailbox.waitForMessages(1))
+            #expect(mailbox.messages.first?.contains("hidden") == false)
+            try instance.stop()
+        }
+
+        @Test func `an address beyond ASCII has its mailbox`() throws {
+            let instance = try Instance()
+            let person = instance.people[0]
+            try instance.start(
+                """
+                listen on 127.0.0.1 port \(instance.port)
+                table people { "δοκιμή@bücher.example" = "\(person)" }
+                action "local" \(instance.maildirMethod) virtual <people>
+                match for domain "xn--bcher-kva.example" action "local"
+
+                """)
+            let client = try instance.client()
+            try client.greet()
+            try client.say("MAIL FROM:<ü@example.org>", "553 5.6.7")
+            try client.say("MAIL FROM:<ü@example.org> SMTPUTF8", "250")
+            try client.say("RCPT TO:<δοκιμή@bücher.example>", "250")
+            try client.say("DATA", "354")
+            client.send("Subject: größer")
+            client.send("")
+            try client.say(".", "250")
+            let mailbox = instance.mailbox(person)
+            #expect(mailbox.waitForMessages(1), "\(instance.lastWords)")
+            let message = try #require(mailbox.messages.first)
+            #expect(message.contains("with UTF8SMTP id"))
+            #expect(message.contains("for <δοκιμή@bücher.example>"))
+            try instance.stop()
+        }
+
+        @Test func `LMTP has a reply for each recipient`() throws {
+            let instance = try Instance()
+            let people = instance.people
+            try instance.start(
+                """
+                listen on 127.0.0.1 port \(instance.port) lmtp
+                action "local" \(instance.maildirMethod)
+                match for domain "example.org" action "local"
+
+                """)
+            let client = try instance.client()
+            try client.expect("220 ")
+            try client.say("EHLO client.example.org", "500")
+            try client.say("LHLO client.example.org", "250")
+            try client.say("MAIL FROM:<alice@example.org>", "250")
+            try client.say("RCPT TO:<\(people[0])@example.org>", "250")
+            try client.say("RCPT TO:<nobody-of-that-name@example.org>", "550")
+            try client.say("RCPT TO:<\(people[1])@example.org>", "250")
+            try client.say("DATA", "354")
+            client.send("Subject: x")
+            client.send("")
+            client.send(".")
+            try client.expect("250 2.0.0 ")
+            try client.expect("250 2.0.0 ")
+            try client.say("QUIT", "221")
+            #expect(instance.mailbox(people[0]).waitForMessages(1))
+            #expect(instance.mailbox(people[1]).waitForMessages(1))
+            #expect(instance.mailbox(people[0]).messages.first?.contains("with LMTP id") == true)
+            try instance.stop()
+        }
+
+        @Test func `a proxy says who the client is, and nobody else can`() throws {
+            let instance = try Instance()
+            let port = try Host.freePort()
+            try instance.start(
+                """
+                listen on 127.0.0.1 port \(instance.port) proxy-v2
+                listen on 127.0.0.1 port \(port) proxy-from "192.0.2.0/24"
+                smtp limit max-session-per-source 2
+                action "local" \(instance.maildirMethod)
+                match from any for domain "example.org" action "local"
+
+                """)
+            func proxied(_ source: String) throws -> SMTPClient {
+                let client = try instance.client()
+                client.send("PROXY TCP4 \(source) 198.51.100.1 40000 25")
+                return client
+            }
+            let first = try proxied("192.0.2.7")
+            try first.expect("220 ")
+            let hello = try first.say("EHLO client.example.org", "250")
+            #expect(hello.contains("[192.0.2.7]"))
+            let second = try proxied("192.0.2.7")
+            try second.expect("220 ")
+            let third = try proxied("192.0.2.7")
+            try third.expect("421 4.7.0")
+            #expect(third.isClosed(within: 30))
+            // Others are not made to pay for it.
+            let other = try proxied("198.51.100.9")
+            try other.expect("220 ")
+            #expect(try instance.control("show", "stats").lines.contains { $0.hasPrefix("smtp.limit.source=") })
+            try first.submit(
+                from: "alice@example.org", to: ["\(instance.people[0])@example.org"], "Subject: x\n\nbody")
+            let mailbox = instance.mailbox(instance.people[0])
+            #expect(mailbox.waitForMessages(1))
+            #expect(mailbox.messages.first?.contains("[192.0.2.7])") == true)
+            // A mail client where a proxy is due, and a header where none is.
+            let plain = try instance.client()
+            plain.send("EHLO client.example.org")
+            #expect(plain.isClosed(within: 30))
+            let direct = try SMTPClient(port: port)
+            direct.send("PROXY TCP4 192.0.2.7 198.51.100.1 40000 25")
+            try direct.expect("220 ")
+            try direct.expect("500 5.5.1")
+            try instance.stop()
+        }
+
+        @Test func `a message that is held is not delivered before its time`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let person = instance.people[0]
+            let client = try SMTPClient(path: "\(instance.directory)/run/submit")
+            try client.expect("220 ")
+            let offer = try client.say("EHLO localhost", "250")
+            #expect(offer.contains("FUTURERELEASE 2592000 "))
+            try client.say("MAIL FROM:<\(person)@example.org> HOLDFOR=3600", "250")
+            try client.say("RCPT TO:<\(person)@example.org>", "250")
+            try client.say("DATA", "354")
+            client.send("Subject: later")
+            client.send("")
+            try client.say(".", "250")
+            // A message behind it shows that the first one had its chance.
+            try instance.submit(to: ["\(person)@example.org"], "Subject: now\n\nbody")
+            let mailbox = instance.mailbox(person)
+            #expect(mailbox.waitForMessages(1))
+            #expect(mailbox.messages.first?.headerField("Subject") == "now")
+            let line = try #require(try instance.queueLines().first)
+            let fields = line.split(separator: "|", omittingEmptySubsequences: false)
+            let wait = try #require(fields.count > 12 ? Int(fields[12]) : nil, "\(line)")
+            #expect((3000...3600).contains(wait), "\(line)")
+            // The time outlives a restart.
+            try instance.stop()
+            try instance.start()
+            let again = try #require(try instance.queueLines().first)
+            let left = again.split(separator: "|", omittingEmptySubsequences: false)
+            #expect((2900...3600).contains(left.count > 12 ? Int(left[12]) ?? 0 : 0), "\(again)")
+            try instance.stop()
+        }
+
+        @Test func `a message whose deadline passes goes back`() throws {
+            let instance = try Instance()
+            // Nobody listens where the mail should go.
+            let nowhere = try Host.freePort()
+            try instance.start(instance.usual(relay: "host smtp://127.0.0.1:\(nowhere)"))
+            let person = instance.people[0]
+            let client = try SMTPClient(path: "\(instance.directory)/run/submit")
+            try client.expect("220 ")
+            try client.say("EHLO localhost", "250")
+            try client.say("MAIL FROM:<\(person)@example.org> BY=2;R", "250")
+            try client.say("RCPT TO:<bob@example.com>", "250")
+            try client.say("DATA", "354")
+            client.send("Subject: urgent")
+            client.send("")
+            try client.say(".", "250")
+            let mailbox = instance.mailbox(person)
+            #expect(mailbox.waitForMessages(1, seconds: 60), "\(instance.lastWords)")
+            #expect(mailbox.messages.first?.contains("Status: 5.4.7") == true)
+            try instance.stop()
+        }
+    }
+}
