@@ -201,7 +201,7 @@ extension WholeHouse.Private {
                 }
                 isFound = isFound || found
             }
-            #expect(total > 1 << 20)
+            #expect(total > 1 << 18)
             return isFound
         }
 
