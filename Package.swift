@@ -124,6 +124,10 @@ let package = Package(
         .executableTarget(
             name: "evil-peer", dependencies: ["Bytes", "Mail", "IPC", "Posix", "Reactor", "Channel", "Launch"],
             path: "Tests/Support/EvilPeer", swiftSettings: onLoop),
+        .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+        .executableTarget(
+            name: "fuzz-tables", dependencies: ["CFuzzer", "Routing", "Configuration", "Bytes"],
+            path: "Tests/Fuzz/Tables", swiftSettings: common),
         .target(name: "Chance", path: "Tests/Support/Chance", swiftSettings: common),
         .target(name: "ProbeRunner", dependencies: ["Posix"], path: "Tests/Support/ProbeRunner", swiftSettings: common),
         tests("Bytes", ["Bytes", "Chance"]),
@@ -133,7 +137,7 @@ let package = Package(
         tests("DNS", ["DNS", "Chance", "Bytes", "Mail"]),
         tests("Authentication", ["Authentication", "Bytes", "Mail"]),
         tests("Configuration", ["Configuration", "Chance", "Bytes", "Mail"], resources: ["Samples"]),
-        tests("Routing", ["Routing", "Chance", "Configuration", "Bytes", "Mail"]),
+        tests("Routing", ["Routing", "Chance", "Configuration", "Bytes", "Mail", "fuzz-tables"]),
         tests("Schedule", ["Schedule", "Mail"]),
         tests("IPC", ["IPC", "Chance", "Bytes", "Mail"]),
         tests("Host", ["Host", "Posix"]),
