@@ -4,22 +4,32 @@ import Configuration
 import Glibc
 import Testing
 
-/// The files beside the tests: `NAME.conf`, what it is understood as (`NAME.ok`), and its errors (`NAME.err`).
+/// The files beside the tests: `NAME.conf`, what it is understood as (`NAME.ok`), and its errors (`NAME.err`). Those that
+/// a sample includes are called `NAME.part`.
 enum Samples {
-    static let names = [
-        "01-minimal-local", "02-aliases-and-relay", "03-public-mx", "04-submission", "05-smtps-client-certificates",
-        "06-virtual-users", "07-smarthost", "08-backup-mx", "09-filters", "10-anti-forgery", "11-srs",
-        "12-limits-and-misc", "13-macros-and-quoting", "14-everything-else", "16-listen-extensions",
-        "15-errors",
-    ]
+    /// In the order of their numbers.
+    static let names: [String] = {
+        guard let listing = opendir(directory) else { return [] }
+        defer { closedir(listing) }
+        var names: [String] = []
+        while let entry = readdir(listing) {
+            let file = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if file.hasSuffix(".conf") { names.append(String(file.dropLast(".conf".count))) }
+        }
+        return names.sorted()
+    }()
 
     /// The samples that are right once everything is built.
-    static let good = names.dropLast()
+    static let good = names.filter { read("\($0).ok") != nil }
+
+    private static let directory =
+        "/" + #filePath.split(separator: "/").dropLast().joined(separator: "/") + "/Samples"
 
     static func read(_ name: String) -> [UInt8]? {
         let largest = 1 << 16
-        let directory = #filePath.split(separator: "/").dropLast().joined(separator: "/")
-        guard let file = fopen("/\(directory)/Samples/\(name)", "r") else { return nil }
+        guard let file = fopen("\(directory)/\(name)", "r") else { return nil }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: largest)
         let count = fread(&bytes, 1, largest, file)
@@ -32,7 +42,8 @@ enum Samples {
 /// Reads `text` as a server that lacks nothing would.
 func parse(_ text: String, _ completeness: ParseOptions.Completeness = .whole) -> ParsedConfiguration {
     ServerConfiguration.parse(
-        Array(text.utf8), named: "t", options: ParseOptions(completeness, unsupported: []))
+        Array(text.utf8), named: "t", options: ParseOptions(completeness, unsupported: []),
+        sourceReader: Samples.read)
 }
 
 /// The errors of `text` without the name of its file.
@@ -41,18 +52,23 @@ func errors(of text: String, _ completeness: ParseOptions.Completeness = .partia
 }
 
 struct SampleTests {
+    @Test func `there are samples of every part of the language`() {
+        #expect(Samples.names.count >= 60)
+        #expect(Samples.good.count >= 40)
+    }
+
     @Test(arguments: Samples.names)
     func `a sample is understood as written beside it`(name: String) throws {
         let text = try #require(Samples.read("\(name).conf"))
         let whole = ServerConfiguration.parse(
-            text, named: "\(name).conf", options: ParseOptions(unsupported: []))
+            text, named: "\(name).conf", options: ParseOptions(unsupported: []), sourceReader: Samples.read)
         #expect(whole.configuration?.printed(for: .all) == Samples.text("\(name).ok"))
     }
 
     @Test(arguments: Samples.names)
     func `a sample has the errors beside it and no others`(name: String) throws {
         let text = try #require(Samples.read("\(name).conf"))
-        let parsed = ServerConfiguration.parse(text, named: "\(name).conf")
+        let parsed = ServerConfiguration.parse(text, named: "\(name).conf", sourceReader: Samples.read)
         let errors = parsed.errors.map { "\($0)\n" }.joined()
         #expect(errors == Samples.text("\(name).err") ?? "")
         #expect((parsed.configuration == nil) == !errors.isEmpty)

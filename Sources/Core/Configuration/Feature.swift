@@ -5,7 +5,6 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
     case filter, proc, admd
     case queueCompression = "queue compression"
     case queueEncryption = "queue encryption"
-    case regularExpression = "regex"
 
     case listenAuthentication = "listen option auth"
     case listenOptionalAuthentication = "listen option auth-optional"
@@ -28,7 +27,7 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
 
     /// What a configuration may say but this server cannot do: an error, never ignored.
     public static let notSupportedYet: Set<Feature> = [
-        .filter, .proc, .admd, .queueCompression, .queueEncryption, .regularExpression,
+        .filter, .proc, .admd, .queueCompression, .queueEncryption,
         .listenFilter, .listenHostnames,
         .wrappedMailbox,
         .relayAuthentication, .relayFilter,

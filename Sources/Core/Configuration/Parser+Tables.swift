@@ -112,10 +112,32 @@ extension Parser {
 
     // [ "regex" ] tables
     mutating func pattern(for purpose: TablePurpose) throws(Failure) -> TablePattern {
-        let location = peek().location
         guard take(.regex) else { return TablePattern(try table(for: purpose)) }
-        use(.regularExpression, at: location)
-        return TablePattern(try table(for: purpose), .regularExpression)
+        let location = peek().location
+        let reference = try table(for: purpose)
+        try checkExpressions(in: reference, location)
+        return TablePattern(reference, .regularExpression)
+    }
+
+    /// The keys that the configuration itself spells; those of files are checked when they are read.
+    private func checkExpressions(in reference: TableReference, _ location: SourceLocation) throws(Failure) {
+        guard case .named(let name) = reference, let index = tableNames[name] else { return }
+        let keys =
+            switch configuration.tables[index].kind {
+            case .list(let elements): elements
+            case .mapping(let entries): entries.map(\.key)
+            case .file, .backend: [String]()
+            }
+        for key in keys {
+            // Tables are in lower case, and so is what they are asked.
+            let isValid = RegularExpression(key.asciiLowercased) != nil
+            let capital = RegularExpression.escapes(in: key).contains { $0 != $0.lowercased }
+            guard !isValid || capital else { continue }
+            let reason =
+                isValid ? "\\W and \\S cannot be used, since tables are in lower case" : RegularExpression.fault(in: key)
+            throw Failure(
+                message: "invalid regular expression \(VisibleText(key, limit: 64)): \(reason)", location: location)
+        }
     }
 
     // [ [ "regex" ] tables ]

@@ -84,7 +84,9 @@ final class MemoryTables: TableLookups {
             guard fits else { throw TableFault(description: use.purpose.refusal(of: table.name)) }
         }
         if needs.expressionTables.contains(table.name), let invalid = content.compileRegularExpressions().first {
-            throw TableFault(description: "table \"\(table.name)\": invalid regular expression \(VisibleText(invalid))")
+            let reason = RegularExpression.fault(in: invalid)
+            throw TableFault(
+                description: "table \"\(table.name)\": invalid regular expression \(VisibleText(invalid)): \(reason)")
         }
         contents[table.name] = content
         rotations[table.name] = nil

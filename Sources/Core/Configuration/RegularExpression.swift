@@ -33,6 +33,24 @@ public struct RegularExpression: Hashable, Sendable {
         self.program = program
     }
 
+    /// What is wrong with a pattern that is no expression: one clause.
+    public static func fault(in pattern: String) -> String {
+        if pattern.utf8.count > longestPattern { return "longer than \(longestPattern) bytes" }
+        if escapes(in: pattern).contains(where: \.isDigit) { return "back-references are not supported" }
+        return "not a POSIX extended regular expression"
+    }
+
+    /// The bytes behind a backslash.
+    static func escapes(in pattern: String) -> [UInt8] {
+        var escapes: [UInt8] = []
+        var isEscaped = false
+        for byte in pattern.utf8 {
+            if isEscaped { escapes.append(byte) }
+            isEscaped = byte == UInt8(ascii: "\\") && !isEscaped
+        }
+        return escapes
+    }
+
     public func matches(_ text: String) -> Bool { matches(Array(text.utf8)) }
 
     func matches(_ text: [UInt8]) -> Bool {

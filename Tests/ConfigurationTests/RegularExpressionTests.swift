@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Chance
-import Routing
+import Configuration
 import Testing
 
 @Suite struct RegularExpressionTests {
