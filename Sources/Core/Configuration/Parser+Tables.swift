@@ -98,7 +98,10 @@ extension Parser {
         guard accepts(reference, purpose) else {
             throw Failure(message: purpose.refusal(of: reference.name), location: location)
         }
-        configuration.tableUses.append(TableUse(table: reference, purpose: purpose, location: location))
+        // The users of the system fit every purpose, and are what a print leaves out where they are the default.
+        if reference != .builtIn(.users) {
+            configuration.tableUses.append(TableUse(table: reference, purpose: purpose, location: location))
+        }
         return reference
     }
 

@@ -91,9 +91,12 @@ struct Parser {
     var referencedBuiltIns: Set<BuiltInTable> = []
     var tablesWrittenInPlace = 0
     var chainsWrittenInPlace = 0
+    /// Where the next statement of a print once stood.
+    var place: SourceLocation?
     /// Features that the current statement uses; reported when it has no other mistake.
     var unsupportedUses: [Failure] = []
 
+    private var placeFile = ""
     private let sourceReader: (String) -> [UInt8]?
     private var lexer: Lexer
     private var lookahead: Token?
@@ -150,27 +153,32 @@ struct Parser {
 
     private mutating func parseStatement() throws(Failure) {
         let first = peek()
-        if case .string(let name) = first.kind { return try parseMacro(name) }
+        if case .string(let name) = first.kind {
+            if options.completeness == .partial, name == PrintedPlace.word { return try parsePlace() }
+            return try parseMacro(name)
+        }
         guard let statement = next(as: Statement.self) else { throw unexpected("a statement") }
         _ = take()
+        let location = place ?? first.location
+        place = nil
         switch statement {
         case .include: try parseInclude()
-        case .admd: try parseAdministrator(first.location)
+        case .admd: try parseAdministrator(location)
         case .bounce: try parseBounce()
-        case .ca: try parseCA(first.location)
-        case .filter: try parseFilter(first.location)
-        case .listen: try parseListen(first.location)
-        case .match: try parseMatch(first.location)
-        case .action: try parseAction(first.location)
-        case .mda: try parseMDA(first.location)
+        case .ca: try parseCA(location)
+        case .filter: try parseFilter(location)
+        case .listen: try parseListen(location)
+        case .match: try parseMatch(location)
+        case .action: try parseAction(location)
+        case .mda: try parseMDA(location)
         case .mta: try parseMTA()
-        case .pki: try parsePKI(first.location)
-        case .proc: try parseProcess(first.location)
-        case .queue: try parseQueue(first.location)
+        case .pki: try parsePKI(location)
+        case .proc: try parseProcess(location)
+        case .queue: try parseQueue(location)
         case .scheduler: try parseScheduler()
         case .smtp: try parseSMTP()
         case .srs: try parseSRS()
-        case .table: try parseTable(first.location)
+        case .table: try parseTable(location)
         }
     }
 
@@ -209,6 +217,17 @@ struct Parser {
             throw Failure(message: "macro name cannot contain whitespace", location: first.location)
         }
         macros.define(name, value.text, at: first.location)
+    }
+
+    // place = "at" LINE ":" COLUMN [ STR ], only in a print
+    /// Where the statement that follows stood; without a file it is the one of the place before.
+    private mutating func parsePlace() throws(Failure) {
+        _ = take()
+        let word = try string("a line and a column")
+        let numbers = word.text.split(separator: ":").map { Int($0) }
+        guard numbers.count == 2, let line = numbers[0], let column = numbers[1] else { throw unexpected("a place") }
+        if let file = takeString() { placeFile = file.text }
+        place = SourceLocation(file: placeFile, line: line, column: column)
     }
 
     /// The checks that need the whole file.

@@ -36,6 +36,8 @@ public struct StatementKinds: OptionSet, Hashable, Sendable {
     public static let wrappers = StatementKinds(rawValue: 1 << 18)
     public static let srs = StatementKinds(rawValue: 1 << 19)
     public static let administrator = StatementKinds(rawValue: 1 << 20)
+    /// Before each statement, where it stands in the file of the administrator.
+    public static let places = StatementKinds(rawValue: 1 << 21)
 
     public static let all: StatementKinds = [
         .listen, .smtp, .tables, .localActions, .relayActions, .match, .queue, .bounce, .scheduler, .localLimits,
@@ -51,7 +53,7 @@ public enum PrintedRole: CaseIterable, Hashable, Sendable {
         switch self {
         case .all: .all
         case .listener: [.listen, .smtp, .pkiNames]
-        case .lookup: [.listen, .tables, .localActions, .relayActions, .match, .smtp, .srs]
+        case .lookup: [.listen, .tables, .localActions, .relayActions, .match, .smtp, .srs, .places]
         case .queue: [.queue, .bounce, .actionLifetimes, .scheduler, .localLimits, .relayLimits, .administrator]
         case .relay: [.relayActions, .relayLimits, .relayTables, .srs]
         case .local: [.redactedLocalActions, .localLimits]
@@ -96,10 +98,18 @@ extension ServerConfiguration {
     }
 }
 
+/// The word before a place in a print: a contextual keyword, which no file of an administrator can use.
+enum PrintedPlace {
+    static let word = "at"
+}
+
 /// Writes statements in the order in which they may refer to each other.
 struct Printer {
     var text = ""
+    /// Tables to be written where they are used, by name.
+    var inPlace: [String: TableDefinition.Kind] = [:]
     private var words: [String] = []
+    private var placeFile = ""
     /// Glued to the next word: `!`.
     private var sign = ""
 
@@ -121,13 +131,30 @@ struct Printer {
                 line("mda", "wrapper", quoted(wrapper.name), quoted(wrapper.command))
             }
         }
-        for action in configuration.actions { printAction(action, kinds) }
+        for action in configuration.actions {
+            printPlace(action.location, kinds)
+            printAction(action, kinds)
+        }
         if kinds.contains(.match) {
-            for rule in configuration.rules { printRule(rule) }
+            for rule in configuration.rules {
+                printPlace(rule.location, kinds)
+                printRule(rule)
+            }
         }
         if kinds.contains(.listen) {
-            for listener in configuration.listeners { printListener(listener) }
+            for listener in configuration.listeners {
+                printPlace(listener.location, kinds)
+                printListener(listener)
+            }
         }
+    }
+
+    private mutating func printPlace(_ location: SourceLocation, _ kinds: StatementKinds) {
+        guard kinds.contains(.places) else { return }
+        words = [PrintedPlace.word, "\(location.line):\(location.column)"]
+        if location.file != placeFile { words.append(quoted(location.file)) }
+        placeFile = location.file
+        endLine()
     }
 
     private mutating func printTables(_ configuration: ServerConfiguration, _ kinds: StatementKinds) {
@@ -144,6 +171,7 @@ struct Printer {
             }
         }
         for table in configuration.tables where kinds.contains(.tables) || wanted.contains(table.name) {
+            printPlace(table.location, kinds)
             printTable(table)
         }
     }
@@ -205,7 +233,25 @@ struct Printer {
         words = []
     }
 
-    func reference(_ table: TableReference) -> String { "<\(quoted(table.name))>" }
+    func reference(_ table: TableReference) -> String {
+        switch table {
+        case .named(let name): inPlace[name].map(elements) ?? "<\(quoted(name))>"
+        case .builtIn(let table): "<\(table.rawValue)>"
+        }
+    }
+
+    private func elements(_ kind: TableDefinition.Kind) -> String {
+        let mostShown = 5
+        let elements: [String] =
+            switch kind {
+            case .list(let elements): elements.map(quoted)
+            case .mapping(let entries): entries.map { "\(quoted($0.key)) = \(quoted($0.value))" }
+            case .file, .backend: []
+            }
+        if elements.count == 1, case .list = kind { return elements[0] }
+        let rest = elements.count > mostShown ? ", ..." : ""
+        return "{ \(elements.prefix(mostShown).joined(separator: ", "))\(rest) }"
+    }
 
     /// In the largest unit that measures it whole.
     func delay(_ interval: Interval) -> String {

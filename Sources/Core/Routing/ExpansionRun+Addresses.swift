@@ -17,8 +17,11 @@ extension ExpansionRun {
         }
         let subject = MatchSubject(
             origin: origin, isEncrypted: request.isEncrypted, sender: request.sender, destination: address)
+        world.note(.address(address, isInternal: origin.isInternal))
+        let decision = await expansion.ruleset.decide(subject, tables: world)
+        world.note(.decision(decision))
         let name: String
-        switch await expansion.ruleset.decide(subject, tables: world) {
+        switch decision {
         case .action(let action, rule: _): name = action
         case .reject, .noMatch: throw .noSuchRecipient
         case .temporaryFailure: throw .temporary

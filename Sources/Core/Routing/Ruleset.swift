@@ -21,9 +21,25 @@ public struct MatchSubject: Hashable, Sendable {
 
     /// A session that gave a password, or came by the socket of this host.
     var isAuthenticated: Bool { origin.user != nil || origin.address == nil }
+
+    /// Where the client is; nil for the socket of this host and for mail that arose here.
+    var clientAddress: IPAddress? { origin.isInternal ? nil : origin.address }
+
+    /// The text by which tables know the client.
+    var client: String { clientAddress?.hostText ?? BuiltInTables.local }
+
+    /// Whether every key that a rule can make of it is one that tables may be asked for.
+    var hasUsualKeys: Bool {
+        let keys = [
+            origin.tag ?? "", origin.hostName, origin.greeting, origin.user ?? "",
+            sender.mailbox?.tableKey ?? "", destination.tableKey,
+        ]
+        return keys.allSatisfy { $0.utf8.count <= TableContent.longestKey }
+    }
 }
 
-/// The `match` rules, asked in the order written; the first whose every test holds decides.
+/// The `match` rules, asked in the order written; the first whose every test holds decides. Those that cannot hold are
+/// not even tried, see ``RuleIndex``.
 public struct Ruleset: Sendable {
     public enum Decision: Hashable, Sendable {
         /// `rule` counts from 0.
@@ -36,17 +52,23 @@ public struct Ruleset: Sendable {
 
     private let rules: [MatchRule]
     private let builtIn: BuiltInTables
+    private let index: RuleIndex
 
-    public init(_ rules: [MatchRule], builtIn: BuiltInTables) {
+    /// `tables` are those of the configuration.
+    public init(_ rules: [MatchRule], builtIn: BuiltInTables, tables: [TableDefinition] = []) {
         self.rules = rules
         self.builtIn = builtIn
+        index = RuleIndex(rules, tables: tables)
     }
 
     public func decide(_ subject: MatchSubject, tables: some TableLookups) async -> Decision {
         let evaluation = RuleEvaluation(subject: subject, builtIn: builtIn, tables: tables)
-        for (index, rule) in rules.enumerated() {
+        for index in candidates(for: subject) {
+            let rule = rules[index]
             do throws(TableFailure) {
-                guard try await evaluation.holds(rule) else { continue }
+                let unmet = try await evaluation.unmet(by: rule)
+                tables.note(.rule(index, unmet: unmet))
+                guard unmet == nil else { continue }
             } catch {
                 return .temporaryFailure
             }
@@ -57,6 +79,16 @@ public struct Ruleset: Sendable {
         }
         return .noMatch
     }
+
+    private func candidates(for subject: MatchSubject) -> RuleCandidates {
+        // A key that is too long is an error of the first rule that asks for it, which must not be left out.
+        guard subject.hasUsualKeys else { return RuleCandidates(Array(rules.indices)) }
+        return index.candidates(
+            for: subject,
+            isOwnClient: builtIn[.localHost]?.contains(subject.client, for: .networkAddress) ?? false,
+            isLocalDestination: builtIn[.localNames]?.contains(subject.destination.domain.canonical, for: .domain)
+                ?? false)
+    }
 }
 
 /// The tests of one rule against one subject, in the order tag, from, for, helo, auth, tls, mail-from, rcpt-to.
@@ -65,47 +97,49 @@ private struct RuleEvaluation<Tables: TableLookups> {
     let builtIn: BuiltInTables
     let tables: Tables
 
-    func holds(_ rule: MatchRule) async throws(TableFailure) -> Bool {
+    /// The first criterion that is not met; nil when the rule holds.
+    func unmet(by rule: MatchRule) async throws(TableFailure) -> RuleCriterion? {
         if let tag = rule.tag {
             let isMatch = try await matches(subject.origin.tag ?? "", tag.test, .text)
-            guard isMatch == (tag.sense == .holds) else { return false }
+            guard isMatch == (tag.sense == .holds) else { return .tag }
         }
-        guard try await holdsOrigin(rule.origin), try await holdsDestination(rule.destination) else { return false }
+        guard try await holdsOrigin(rule.origin) else { return .from }
+        guard try await holdsDestination(rule.destination) else { return .destination }
         if let helo = rule.helo {
             let isMatch = try await matches(subject.origin.greeting, helo.test, .domain)
-            guard isMatch == (helo.sense == .holds) else { return false }
+            guard isMatch == (helo.sense == .holds) else { return .helo }
         }
         if let authentication = rule.authentication {
             let isMatch = try await holdsAuthentication(authentication.test)
-            guard isMatch == (authentication.sense == .holds) else { return false }
+            guard isMatch == (authentication.sense == .holds) else { return .authentication }
         }
         if let encryption = rule.encryption {
             switch encryption.test {
-            case .encrypted: guard subject.isEncrypted == (encryption.sense == .holds) else { return false }
+            case .encrypted: guard subject.isEncrypted == (encryption.sense == .holds) else { return .encryption }
             }
         }
         if let sender = rule.sender {
             let isMatch = try await matches(subject.sender.mailbox?.tableKey ?? "@", sender.test, .mailbox)
-            guard isMatch == (sender.sense == .holds) else { return false }
+            guard isMatch == (sender.sense == .holds) else { return .sender }
         }
         if let recipient = rule.recipient {
             let isMatch = try await matches(subject.destination.tableKey, recipient.test, .mailbox)
-            guard isMatch == (recipient.sense == .holds) else { return false }
+            guard isMatch == (recipient.sense == .holds) else { return .recipient }
         }
-        return true
+        return nil
     }
 
     private func holdsOrigin(_ criterion: MatchRule.Criterion<MatchRule.Origin>) async throws(TableFailure) -> Bool {
         let isMatch: Bool
         switch criterion.test {
         case .socket:
-            isMatch = client == BuiltInTables.local
+            isMatch = subject.clientAddress == nil
         case .local:
-            isMatch = try await matches(client, TablePattern(.builtIn(.localHost)), .networkAddress)
+            isMatch = try await matches(subject.client, TablePattern(.builtIn(.localHost)), .networkAddress)
         case .any:
             isMatch = true
         case .source(let pattern):
-            isMatch = try await matches(client, pattern, .networkAddress)
+            isMatch = try await matches(subject.client, pattern, .networkAddress)
         case .reverseName(let pattern):
             let name = subject.origin.hostName
             let isNamed = !name.isEmpty && name != "<unknown>"
@@ -144,12 +178,6 @@ private struct RuleEvaluation<Tables: TableLookups> {
         }
     }
 
-    // The text by which tables know the client.
-    private var client: String {
-        guard !subject.origin.isInternal, let address = subject.origin.address else { return BuiltInTables.local }
-        return address.hostText
-    }
-
     private func matches(
         _ key: String, _ pattern: TablePattern, _ service: TableService
     ) async throws(TableFailure) -> Bool {
@@ -160,7 +188,9 @@ private struct RuleEvaluation<Tables: TableLookups> {
             }
         guard key.utf8.count <= TableContent.longestKey else { throw TableFailure() }
         if case .builtIn(let table) = pattern.table, let content = builtIn[table] {
-            return content.contains(key, for: service)
+            let isThere = content.contains(key, for: service)
+            tables.note(.table(pattern.table, key: key, service, isThere ? .present : .absent))
+            return isThere
         }
         return try await tables.contains(key, in: pattern.table.name, for: service)
     }

@@ -33,4 +33,10 @@ public protocol TableLookups {
     func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String?
     /// The next element of the table, round and round; nil when it has none.
     func next(in name: String, for service: TableService) async throws(TableFailure) -> String?
+    /// Hears what is found on the way; who only serves mail need not listen.
+    func note(_ event: ExpansionEvent)
+}
+
+extension TableLookups {
+    public func note(_ event: ExpansionEvent) {}
 }
