@@ -62,6 +62,7 @@ struct Rules {
                 ["TLS", "Keys", "Spool", "Digest"].contains(target) ? nil : "only TLS, Keys, Spool and Digest"
             case "CSigner": target == "TLS" ? nil : "only TLS"
             case "CPAM": target == "Account" ? nil : "only Account"
+            case "CCrypt": target == "Host" ? nil : "only Host"
             case "CSeccomp": target == "Launch" ? nil : "only Launch"
             case "CLMDB": target == "MapFile" ? nil : "only MapFile"
             case "CSQLite": target == "Table" ? nil : "only Table"

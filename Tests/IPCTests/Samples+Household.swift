@@ -33,6 +33,13 @@ extension Samples {
         [
             .showStatus, .showStatistics, .pause(.mda), .pause(.mta), .resume(.smtp), .verbose(true), .verbose(false),
             .stop, .reload, .updateTable("aliases"),
+            .showPlan(action: "out", isRelay: true),
+            .explain(HypotheticalRecipient(client: nil, sender: .null, recipient: mailbox())),
+            .explain(
+                HypotheticalRecipient(
+                    client: IPAddress("192.0.2.7"), greeting: "a.example.org", user: "bob", tag: "in", isSecure: true,
+                    sender: .mailbox(mailbox()), recipient: mailbox())),
+            .lookUp("example.org", .text), .lookUp("", .address6),
         ] + queueRequests.map { .queue($0) }
 
     static let queueRequests: [QueueRequest] =

@@ -23,6 +23,12 @@ public enum ControlRequest: Hashable, Sendable {
     case reload
     /// Have a table read again; fails when its old content stays.
     case updateTable(String)
+    /// Answered by Lookup with a record for each step.
+    case explain(HypotheticalRecipient)
+    /// Answered by Queue: how long, and when, it tries what has this action.
+    case showPlan(action: String, isRelay: Bool)
+    /// Answered by Resolver with a record for each one in the DNS.
+    case lookUp(String, RecordKind)
 }
 
 /// A daemon - martletctl: any number of records or bytes, then `done`, `more` or `failed`.
@@ -101,6 +107,9 @@ extension ControlRequest: EdgeMessage {
         case reload = 16
         case queue = 17
         case updateTable = 18
+        case explain = 19
+        case showPlan = 20
+        case lookUp = 21
     }
 
     public var tag: UInt8 {
@@ -114,6 +123,9 @@ extension ControlRequest: EdgeMessage {
         case .stop: Tag.stop.rawValue
         case .reload: Tag.reload.rawValue
         case .updateTable: Tag.updateTable.rawValue
+        case .explain: Tag.explain.rawValue
+        case .showPlan: Tag.showPlan.rawValue
+        case .lookUp: Tag.lookUp.rawValue
         }
     }
 
@@ -133,6 +145,13 @@ extension ControlRequest: EdgeMessage {
         case .reload: break
         case .updateTable(let name):
             name.encode(to: &output)
+        case .explain(let value): value.encode(to: &output)
+        case .showPlan(let action, let isRelay):
+            action.encode(to: &output)
+            isRelay.encode(to: &output)
+        case .lookUp(let name, let kind):
+            name.encode(to: &output)
+            kind.encode(to: &output)
         }
     }
 
@@ -148,6 +167,9 @@ extension ControlRequest: EdgeMessage {
         case .stop: self = .stop
         case .reload: self = .reload
         case .updateTable: self = .updateTable(try reader.value())
+        case .explain: self = .explain(try reader.value())
+        case .showPlan: self = .showPlan(action: try reader.value(), isRelay: try reader.value())
+        case .lookUp: self = .lookUp(try reader.value(), try reader.value())
         }
     }
 }

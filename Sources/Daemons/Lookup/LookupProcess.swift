@@ -26,11 +26,12 @@ final class LookupProcess: DaemonProcess {
     private let claims: ListenerClaims
     private let authenticator: Authenticator
     private let relayQuestions: RelayQuestions
+    private let explainer: Explainer
 
     private var listeners: [PeerGrant: ListenerEdge] = [:]
     private var relays: [PeerGrant: Peer<RelayToLookup, LookupToRelay>] = [:]
     private var queue: Peer<QueueToLookup, LookupToQueue>?
-    // Rules ask nothing of it yet; the edge is kept for those that will.
+    // Only explanations ask it: rules hear the names of clients from the Listener.
     private var resolver: Peer<FromResolver, ToResolver>?
     private var desk: ControlDesk?
     private var running = 0
@@ -56,12 +57,13 @@ final class LookupProcess: DaemonProcess {
         let builtIn = BuiltInTables(
             serverName: serverName, addresses: assignment.localAddresses.compactMap { IPAddress($0) })
         expansion = Expansion(
-            ruleset: Ruleset(configuration.rules, builtIn: builtIn), actions: configuration.actions,
-            delimiters: delimiters, daemonUsers: Self.daemonUsers)
+            ruleset: Ruleset(configuration.rules, builtIn: builtIn, tables: configuration.tables),
+            actions: configuration.actions, delimiters: delimiters, daemonUsers: Self.daemonUsers)
         authenticator = Authenticator(
             configuration.listeners, tables: tables, users: users, delimiters: delimiters)
         claims = ListenerClaims(configuration.listeners, serverName: serverName)
         relayQuestions = RelayQuestions(configuration, tables: tables, log: child.log)
+        explainer = Explainer(configuration, expansion: expansion, world: world, serverName: serverName)
     }
 
     // No mail is delivered to a daemon of this house; `_martletu` is whom foreign programs run as.
@@ -87,7 +89,7 @@ final class LookupProcess: DaemonProcess {
         child.drained = { [self] seconds in drain(seconds) }
         for case (.control, let held) in child.grants.sockets {
             guard let descriptor = held.take() else { continue }
-            desk = ControlDesk(descriptor, role: .lookup) { [self] in answer($0) }
+            desk = ControlDesk(descriptor, role: .lookup) { [self] in await answer($0) }
         }
         child.ready()
     }
@@ -310,15 +312,17 @@ final class LookupProcess: DaemonProcess {
 
     // MARK: Orders
 
-    private func answer(_ request: ControlRequest) -> [ControlAnswer] {
+    private func answer(_ request: ControlRequest) async -> [ControlAnswer] {
         switch request {
+        case .explain(let recipient):
+            return await explainer.answer(recipient, resolver: resolver)
         case .showStatistics:
             counters.set("lookup.running", Int64(running))
             return counters.answers
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable, .showPlan, .lookUp:
             return [.failed("not held by lookup")]
         }
     }

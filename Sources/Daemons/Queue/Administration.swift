@@ -29,9 +29,34 @@ extension QueueProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .pause(.smtp), .resume(.smtp), .stop, .reload, .updateTable:
+        case .showPlan(let action, let isRelay):
+            return [.record(plan(of: action, isRelay ? .relay : .local)), .done(count: 1)]
+        case .pause(.smtp), .resume(.smtp), .stop, .reload, .updateTable, .explain, .lookUp:
             return [.failed("not held by the queue")]
         }
+    }
+
+    // Enough to see how the attempts move apart.
+    private static let shownAttempts = 8
+
+    /// When a delivery that fails for the time being is tried again, in seconds after the message came.
+    private func plan(of action: String, _ deliveryClass: DeliveryClass) -> [ControlField] {
+        let lifetime = lifetimes[action] ?? queueLifetime
+        var attempts: [String] = []
+        let created = Instant(milliseconds: 0)
+        var at = created
+        for attempt in 1...Self.shownAttempts {
+            at = deliveryClass.retryPolicy.next(created: created, attempts: attempt, after: at)
+            guard at.milliseconds <= lifetime.seconds * 1000 else { break }
+            attempts.append("\(Interval(seconds: at.milliseconds / 1000))")
+        }
+        let warnings = schedule.warnIntervals.filter { $0 < lifetime }
+        return [
+            ControlField(name: "action", value: .text(action)),
+            ControlField(name: "lifetime", value: .text("\(lifetime)")),
+            ControlField(name: "retries", value: .text(attempts.joined(separator: " "))),
+            ControlField(name: "warnings", value: .text(warnings.map { "\($0)" }.joined(separator: " "))),
+        ]
     }
 
     private func answer(_ request: QueueRequest) async -> [ControlAnswer] {

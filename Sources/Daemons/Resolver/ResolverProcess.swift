@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
 import Channel
 import DNS
 import IPC
@@ -43,7 +44,7 @@ final class ResolverProcess: DaemonProcess {
         child.drained = { _ in Loop.stop() }
         for case (.control, let held) in child.grants.sockets {
             guard let descriptor = held.take() else { continue }
-            desk = ControlDesk(descriptor, role: .resolver) { [self] in answer($0) }
+            desk = ControlDesk(descriptor, role: .resolver) { [self] in await answer($0) }
         }
         child.ready()
     }
@@ -136,16 +137,54 @@ final class ResolverProcess: DaemonProcess {
 
     // MARK: Orders
 
-    private func answer(_ request: ControlRequest) -> [ControlAnswer] {
+    private func answer(_ request: ControlRequest) async -> [ControlAnswer] {
         switch request {
+        case .lookUp(let name, let kind):
+            return await lookUp(name, kind)
         case .showStatistics:
             counters.set("resolver.questions", Int64(questions.open))
             return counters.answers
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable, .explain, .showPlan:
             return [.failed("not held by the resolver")]
+        }
+    }
+}
+
+extension ResolverProcess {
+    private static let lookUpMilliseconds: UInt64 = 10_000
+
+    /// The records of one name and kind, as texts; none is an answer, too.
+    private func lookUp(_ name: String, _ kind: RecordKind) async -> [ControlAnswer] {
+        guard Name(text: name) != nil, name.utf8.allSatisfy(\.isVisible) else {
+            return [.failed("\(VisibleText(name)) is no name of the DNS")]
+        }
+        let type: RecordType =
+            switch kind {
+            case .address: .address
+            case .address6: .address6
+            case .mailExchange: .mailExchange
+            case .text: .text
+            }
+        let answer = await context.answer(to: name, type, patienceMilliseconds: Self.lookUpMilliseconds)
+        switch answer?.responseCode {
+        case .success, .noSuchName: break
+        case .formatError, .serverFailure, .notImplemented, .refused, .other, nil:
+            return [.failed("no answer about \(name)")]
+        }
+        let texts = (answer?.contents ?? []).compactMap { Self.text(of: $0) }
+        return texts.map { .record([ControlField(name: "text", value: .text($0))]) }
+            + [.done(count: UInt64(texts.count))]
+    }
+
+    private static func text(of content: Record.Content) -> String? {
+        switch content {
+        case .address(let address): address.description
+        case .mailExchange(_, let exchange): "\(exchange)"
+        case .text(let bytes): String(validating: bytes, as: UTF8.self)
+        case .pointer, .canonicalName, .tlsa: nil
         }
     }
 }

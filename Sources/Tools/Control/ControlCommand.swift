@@ -17,6 +17,10 @@ nonisolated enum ControlCommand: Hashable, Sendable {
     case log(LogDetail)
     case stop
     case reload
+    case explain(HypotheticalRecipient)
+    /// The hash of a password, or of each line of standard input.
+    case encrypt(String?)
+    case walkSPF
     /// The account of every recipient that was ever accepted.
     case audit
     /// The life of the messages of this id, Message-ID or ENVID.
@@ -37,7 +41,8 @@ nonisolated enum ControlCommand: Hashable, Sendable {
         case .envelopes(let action, let selector):
             selector.narrowed(by: filter).map { .envelopes(action, $0) }
         case .showStatus, .showEnvelope, .showMessage, .showStatistics, .pause, .resume, .log, .stop, .reload, .audit,
-            .traceMessage, .monitor, .trace, .discover, .updateTable:
+            .traceMessage, .monitor, .trace, .discover, .updateTable, .explain, .encrypt,
+            .walkSPF:
             filter == .all ? self : nil
         }
     }
@@ -210,5 +215,6 @@ nonisolated struct CommandForm: Sendable {
         CommandForm("log verbose") { _ in .log(.verbose) },
         CommandForm("stop") { _ in .stop },
         CommandForm("reload") { _ in .reload },
+        CommandForm("spf walk") { _ in .walkSPF },
     ]
 }

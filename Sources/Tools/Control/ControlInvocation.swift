@@ -51,6 +51,10 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
                 guard let directory = rest.popFirst(), !directory.isEmpty else { throw .usage }
                 instance = directory
             default:
+                if words.isEmpty, filter == .all, let verb = OwnVerb(word) {
+                    command = try verb.command(with: Self.others(&rest, &form, &instance))
+                    return
+                }
                 if word.hasPrefix("--"), let option = FilterOption(rawValue: String(word.dropFirst(2))) {
                     guard let value = rest.popFirst() else { throw .usage }
                     guard option.set(value, in: &filter) else { throw .argument(value) }
@@ -72,6 +76,23 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
             guard filter != .all, case .possibilities = error else { throw error }
             return try command(words + ["all"])
         }
+    }
+
+    /// What is left of `rest` without our own options.
+    private static func others(
+        _ rest: inout ArraySlice<String>, _ form: inout Form, _ instance: inout String?
+    ) throws(Mistake) -> [String] {
+        var others: [String] = []
+        while let word = rest.popFirst() {
+            switch word {
+            case "--json": form = .json
+            case "--instance":
+                guard let directory = rest.popFirst(), !directory.isEmpty else { throw .usage }
+                instance = directory
+            default: others.append(word)
+            }
+        }
+        return others
     }
 
     /// The command that `words` mean, each of which may be cut short as long as no other begins the same.
@@ -144,5 +165,27 @@ nonisolated enum FilterOption: String, CaseIterable {
             return nil
         }
         return .seconds(Int64(count) * factor)
+    }
+}
+
+/// The commands whose arguments have a form of their own.
+nonisolated enum OwnVerb: String, CaseIterable, Hashable, Sendable {
+    case explain
+    case encrypt
+
+    /// The verb that `word` is, or is the beginning of as of no other.
+    init?(_ word: String) {
+        let meant = OwnVerb.allCases.filter { $0.rawValue.hasPrefix(word) }
+        guard meant.count == 1, let verb = meant.first, !word.isEmpty else { return nil }
+        self = verb
+    }
+
+    func command(with arguments: [String]) throws(ControlInvocation.Mistake) -> ControlCommand {
+        switch self {
+        case .explain: return try ExplainArguments.command(arguments)
+        case .encrypt:
+            guard arguments.count <= 1 else { throw .possibilities(["encrypt [string]"]) }
+            return .encrypt(arguments.first)
+        }
     }
 }

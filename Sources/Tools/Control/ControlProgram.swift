@@ -4,6 +4,7 @@ import Bytes
 import Host
 import IPC
 import Mail
+import Posix
 
 /// Carries out one command of martletctl. What was asked for goes to standard output, sentences about failures to
 /// standard error.
@@ -43,8 +44,13 @@ final class ControlProgram {
         self.complain = complain
     }
 
-    func run(_ command: ControlCommand) async throws(Failure) {
+    /// The status to exit with.
+    @discardableResult
+    func run(_ command: ControlCommand) async throws(Failure) -> Int32 {
         switch command {
+        case .explain(let recipient): return try await explain(recipient)
+        case .encrypt(let password): return Encryption.run(password, write: write, complain: complain)
+        case .walkSPF: return try await walkSPF()
         case .showStatus: try await showStatus()
         case .showQueue(let selector): try await showQueue(selector)
         case .showEnvelope(let id): try await showEnvelope(id)
@@ -66,6 +72,7 @@ final class ControlProgram {
         case .discover(let directory): try await LegacyImport(self, directory).run()
         case .updateTable(let name): try await tell("parent", .updateTable(name))
         }
+        return 0
     }
 
     // MARK: Orders
@@ -273,6 +280,24 @@ final class ControlProgram {
         return Rows.merged(counters, uptime: uptime)
     }
 
+    /// Reads domains from standard input, one a line, and prints the networks that they send from.
+    private func walkSPF() async throws(Failure) -> Int32 {
+        let largestInput = 1 << 20
+        let link = try open("resolver")
+        defer { link.close() }
+        guard let input = try? FileDescriptor.duplicate(0).readAll(limit: largestInput) else {
+            throw .refused("standard input cannot be read, or is too long")
+        }
+        let walk = SPFWalk(
+            ResolverRecords(link), found: { self.say("\($0)\n") }, complain: { self.complain($0) })
+        var isComplete = true
+        for line in input.split(separator: 10) {
+            let domain = String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace).joined()
+            if !domain.isEmpty, await !walk.walk(domain) { isComplete = false }
+        }
+        return isComplete ? 0 : 1
+    }
+
     // MARK: Asking
 
     func open(_ daemon: String) throws(Failure) -> DaemonLink {
@@ -322,5 +347,21 @@ final class ControlProgram {
 
     func array(_ objects: [[ControlField]]) {
         say(objects.isEmpty ? "[]\n" : "[\n  " + objects.map(JSONText.object).joined(separator: ",\n  ") + "\n]\n")
+    }
+}
+
+/// The records that Resolver has.
+private final class ResolverRecords: RecordSource {
+    private let link: DaemonLink
+
+    init(_ link: DaemonLink) { self.link = link }
+
+    func records(of name: String, _ kind: RecordKind) async -> [String]? {
+        var texts: [String] = []
+        let ending = try? await link.ask(.lookUp(name, kind)) { part in
+            if case .record(let fields) = part, let text = fields.text(of: "text") { texts.append(text) }
+        }
+        guard case .done? = ending else { return nil }
+        return texts
     }
 }

@@ -23,8 +23,7 @@ enum ControlSession {
             let program = ControlProgram(
                 Places(instance: instance), invocation.form, write: StandardOutput.write,
                 complain: { ThisProcess.say("martletctl: \($0)\n") })
-            try await program.run(invocation.command)
-            return 0
+            return try await program.run(invocation.command)
         } catch let mistake as ControlInvocation.Mistake {
             ThisProcess.say(mistake.text)
         } catch let failure as ControlProgram.Failure {

@@ -16,6 +16,16 @@ nonisolated enum Rows {
         fields.filter { $0.value != .absent }.map { "\($0.name): \(printable(text($0.value)))\n" }.joined()
     }
 
+    /// `place: statement: finding`, or the name of the step where it is about no statement.
+    static func explanationLine(_ step: [ControlField]) -> String {
+        let name = step.text(of: "step") ?? ""
+        let text = step.text(of: "text") ?? ""
+        let parts = [
+            step.text(of: "at"), text.hasPrefix("\(name) ") ? text : "\(name) \(text)", step.text(of: "finding"),
+        ]
+        return parts.compactMap { $0.map(printable) }.joined(separator: ": ") + "\n"
+    }
+
     static func statusLines(_ services: [ControlField]) -> String {
         services.map { "\(printable($0.name)) \(printable(text($0.value)))\n" }.joined()
     }

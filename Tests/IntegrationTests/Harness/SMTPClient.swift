@@ -8,8 +8,20 @@ final class SMTPClient {
     private let descriptor: Int32
     private var input: [UInt8] = []
 
-    init(port: Int, address: String = "127.0.0.1") throws {
+    /// With `source`, from that address of this host.
+    init(port: Int, address: String = "127.0.0.1", from source: String? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        if let source {
+            var name = sockaddr_in(source, port: 0)
+            let status = withUnsafePointer(to: &name) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                    bind(
+                        descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: address),
+                        socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+            guard status == 0 else { throw Failure("bind \(source): \(String(cString: strerror(errno)))") }
+        }
         var name = sockaddr_in(address, port: port)
         let status = withUnsafePointer(to: &name) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in

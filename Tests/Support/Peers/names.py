@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: ISC
 """A small name server for tests: answers what its arguments say, and that there is nothing else.
 
-usage: names.py ADDRESS PORT [NAME MX PREFERENCE HOST | NAME A ADDRESS] ...   (one record per argument)
+usage: names.py ADDRESS PORT [NAME MX PREFERENCE HOST | NAME A ADDRESS | NAME TXT TEXT] ...   (one record per argument)
 """
 import socket
 import struct
 import sys
 
-MX, A, SOA = 15, 1, 6
+MX, A, SOA, TXT = 15, 1, 6, 16
 
 
 def encode(name):
@@ -28,6 +28,10 @@ def main():
         if words[1] == "MX":
             data = struct.pack("!H", int(words[2])) + encode(words[3])
             zone.setdefault(name, {}).setdefault(MX, []).append(data)
+        elif words[1] == "TXT":
+            text = argument.split(" ", 2)[2].encode()
+            data = b"".join(bytes([len(text[at:at + 255])]) + text[at:at + 255] for at in range(0, len(text), 255))
+            zone.setdefault(name, {}).setdefault(TXT, []).append(data)
         else:
             zone.setdefault(name, {}).setdefault(A, []).append(socket.inet_aton(words[2]))
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

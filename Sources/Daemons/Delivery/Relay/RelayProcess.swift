@@ -201,7 +201,7 @@ final class RelayProcess: DaemonProcess {
         case .verbose(let isVerbose):
             child.log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable:
+        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable, .explain, .showPlan, .lookUp:
             return [.failed("not held by relay delivery")]
         }
     }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Configuration
+import IPC
+import Mail
+import Routing
+
+/// The steps of an explanation as records: `step`, where the statement stands that it is about, and what was found.
+nonisolated struct ExplanationSteps {
+    private let configuration: ServerConfiguration
+
+    init(_ configuration: ServerConfiguration) { self.configuration = configuration }
+
+    func row(of listener: ListenStatement) -> [ControlField] {
+        row("listen", listener.location, configuration.text(of: listener), nil)
+    }
+
+    func row(of origin: Origin, isSecure: Bool) -> [ControlField] {
+        let client = origin.address.map { "\($0.hostText) (\(origin.hostName))" } ?? "a program of this host"
+        let parts = [
+            "client \(client)", "helo \(origin.greeting)", origin.tag.map { "tag \($0)" },
+            origin.user.map { "user \($0)" }, isSecure ? "under TLS" : nil,
+        ]
+        return row("session", nil, parts.compactMap(\.self).joined(separator: ", "), nil)
+    }
+
+    // MARK: Events
+
+    func rows(of events: [ExpansionEvent], omitted: Int) -> [[ControlField]] {
+        var rows: [[ControlField]] = []
+        // The rules that were not even tried cannot hold.
+        var nextRule = 0
+        for event in events {
+            switch event {
+            case .address(let mailbox, let isInternal):
+                nextRule = 0
+                rows.append(row("address", nil, "<\(mailbox)>", isInternal ? "arose on this host" : nil))
+            case .rule(let number, let unmet):
+                if number > nextRule { rows.append(leftOut(nextRule..<number)) }
+                nextRule = number + 1
+                rows.append(rule(number, unmet.map { "not met: \($0.rawValue)" } ?? "holds"))
+            case .decision(let decision):
+                if case .noMatch = decision, nextRule < configuration.rules.count {
+                    rows.append(leftOut(nextRule..<configuration.rules.count))
+                }
+                rows += self.rows(of: decision)
+            case .table(let table, let key, let service, let finding):
+                rows.append(self.table(table, key, service, finding))
+            case .user(let name, let lookup):
+                rows.append(user(name, lookup))
+            case .forward(let user, let finding):
+                rows.append(row("forward", nil, "\(user.home)/.forward of \(user.name)", Self.text(of: finding)))
+            case .include(let path, let finding):
+                rows.append(row("include", nil, path, Self.text(of: finding)))
+            case .rewritten(let mailbox, let original):
+                rows.append(
+                    row("srs", nil, "<\(mailbox)>", original.map { "stands for <\($0)>" } ?? "none of ours, or too old")
+                )
+            }
+        }
+        if omitted > 0 { rows.append(row("and", nil, "\(omitted) more steps", nil)) }
+        return rows
+    }
+
+    private func rule(_ number: Int, _ finding: String) -> [ControlField] {
+        let rule = configuration.rules[number]
+        return row("match", rule.location, configuration.text(of: rule), finding)
+    }
+
+    private func leftOut(_ numbers: Range<Int>) -> [ControlField] {
+        let first = configuration.rules[numbers.lowerBound]
+        if numbers.count == 1 { return rule(numbers.lowerBound, "cannot hold") }
+        return row("match", first.location, "\(numbers.count) statements from here", "cannot hold")
+    }
+
+    private func rows(of decision: Ruleset.Decision) -> [[ControlField]] {
+        switch decision {
+        case .action(let name, rule: _):
+            guard let action = configuration.action(named: name) else { return [] }
+            return [row("action", action.location, configuration.text(of: action), nil)]
+        case .reject(let rule):
+            return [row("reject", configuration.rules[rule].location, "by this statement", nil)]
+        case .noMatch:
+            return [row("reject", nil, "no match statement holds", nil)]
+        case .temporaryFailure:
+            return [row("tempfail", nil, "a table could not be asked", nil)]
+        }
+    }
+
+    private func table(
+        _ table: TableReference, _ key: String, _ service: TableService, _ finding: ExpansionEvent.TableFinding
+    ) -> [ControlField] {
+        let location: SourceLocation? =
+            switch table {
+            case .builtIn: nil
+            case .named(let name): configuration.table(named: name)?.location
+            }
+        let result =
+            switch finding {
+            case .present: "found"
+            case .value(let value): "found \(value)"
+            case .absent: "not found"
+            case .failed: "could not be asked"
+            }
+        return row("table", location, "\(table) \(service.rawValue) \(key)", result)
+    }
+
+    private func user(_ name: String, _ lookup: UserLookup) -> [ControlField] {
+        let result =
+            switch lookup {
+            case .found(let user): "uid \(user.uid), home \(user.home)"
+            case .absent: "not found"
+            case .failed: "could not be asked"
+            }
+        return row("user", nil, name, result)
+    }
+
+    private static func text(of finding: ExpansionEvent.FileFinding) -> String {
+        switch finding {
+        case .absent: "not there"
+        case .read(let count): "\(count) bytes"
+        case .insecure: "cannot be trusted"
+        case .failed: "could not be read"
+        }
+    }
+
+    // MARK: Outcome
+
+    func rows(of outcome: Expansion.Outcome) -> [[ControlField]] {
+        switch outcome {
+        case .accepted(let envelopes):
+            return envelopes.map(row) + [result("accepted", "\(envelopes.count)")]
+        case .refused(let reply):
+            return [result(reply.code < 500 ? "temporary" : "rejected", "\(reply)")]
+        }
+    }
+
+    private func result(_ result: String, _ detail: String) -> [ControlField] {
+        [
+            ControlField(name: "step", value: .text("result")), ControlField(name: "at", value: .absent),
+            ControlField(name: "text", value: .text(result)), ControlField(name: "finding", value: .text(detail)),
+        ]
+    }
+
+    private func row(_ envelope: Envelope) -> [ControlField] {
+        let location = configuration.action(named: envelope.dispatch.action)?.location
+        switch envelope.dispatch {
+        case .relay(let action):
+            return row("relay", location, "<\(envelope.destination)>", nil, action: action)
+        case .local(let action, let user, let subaddress, let form):
+            let how =
+                switch form {
+                case .action: subaddress.map { "with the tag \($0)" }
+                case .forward(let line): "as item \(line + 1) of ~/.forward says"
+                case .alias(let item): item
+                }
+            return row("deliver", location, "<\(envelope.destination)> to \(user)", how, action: action)
+        }
+    }
+
+    private func row(
+        _ step: String, _ location: SourceLocation?, _ text: String, _ finding: String?, action: String? = nil
+    ) -> [ControlField] {
+        var fields = [
+            ControlField(name: "step", value: .text(step)),
+            ControlField(name: "at", value: location.map { .text("\($0)") } ?? .absent),
+            ControlField(name: "text", value: .text(text)),
+            ControlField(name: "finding", value: finding.map { .text($0) } ?? .absent),
+        ]
+        if let action { fields.append(ControlField(name: "action", value: .text(action))) }
+        return fields
+    }
+}
