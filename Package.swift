@@ -48,6 +48,13 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Stri
         swiftSettings: common)
 }
 
+/// A parser before whatever may come; see Tests/FuzzTests.
+func fuzzer(_ name: String, in folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: "fuzz-\(name)", dependencies: dependencies + ["CFuzzer"], path: "Tests/Fuzz/\(folder)",
+        swiftSettings: common)
+}
+
 let package = Package(
     name: "martlet",
     products: [
@@ -126,9 +133,12 @@ let package = Package(
             name: "evil-peer", dependencies: ["Bytes", "Mail", "IPC", "Posix", "Reactor", "Channel", "Launch"],
             path: "Tests/Support/EvilPeer", swiftSettings: onLoop),
         .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+        fuzzer("tables", in: "Tables", ["Routing", "Configuration", "Bytes"]),
+        fuzzer("configuration", in: "Configuration", ["Configuration"]),
+        fuzzer("formats", in: "Formats", ["Configuration", "Mail"]),
         .executableTarget(
-            name: "fuzz-tables", dependencies: ["CFuzzer", "Routing", "Configuration", "Bytes"],
-            path: "Tests/Fuzz/Tables", swiftSettings: common),
+            name: "bench-rules", dependencies: ["Configuration", "Routing", "Mail"], path: "Tests/Benchmarks/Rules",
+            swiftSettings: common),
         .target(name: "Chance", path: "Tests/Support/Chance", swiftSettings: common),
         .target(name: "ProbeRunner", dependencies: ["Posix"], path: "Tests/Support/ProbeRunner", swiftSettings: common),
         tests("Bytes", ["Bytes", "Chance"]),
@@ -160,6 +170,7 @@ let package = Package(
         tests("Table", ["Table", "MapFile", "Configuration", "Routing", "Bytes", "CSQLite"]),
         tests("Architecture", []),
         tests("EvilPeer", ["evil-peer"]),
+        tests("Fuzz", ["fuzz-configuration", "fuzz-formats"]),
         tests("Integration", []),
     ]
 )

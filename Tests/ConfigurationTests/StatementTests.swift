@@ -32,6 +32,8 @@ struct StatementTests {
         ("smtp sub-addr-delim \"\"", ["1:21: sub-addr-delim uses invalid character"]),
         ("smtp sub-addr-delim \"+@\"", ["1:21: sub-addr-delim uses invalid character"]),
         ("action x mda \"%{rcpt:lowercase|raw}\"", ["1:14: the modifier raw may not be used in a command"]),
+        ("action x mda \"a %{sender[0:3]:RAW}\"", ["1:14: the modifier raw may not be used in a command"]),
+        ("mda wrapper w \"%{mda:raw}\"", ["1:15: the modifier raw may not be used in a command"]),
         (
             "action x",
             ["1:9: syntax error: expected relay or a way of delivery, found end of line"]

@@ -137,7 +137,8 @@ extension Parser {
             let capital = RegularExpression.escapes(in: key).contains { $0 != $0.lowercased }
             guard !isValid || capital else { continue }
             let reason =
-                isValid ? "\\W and \\S cannot be used, since tables are in lower case" : RegularExpression.fault(in: key)
+                isValid
+                ? "\\W and \\S cannot be used, since tables are in lower case" : RegularExpression.fault(in: key)
             throw Failure(
                 message: "invalid regular expression \(VisibleText(key, limit: 64)): \(reason)", location: location)
         }

@@ -113,8 +113,8 @@ struct TracedWorld<World: ExpansionWorld>: ExpansionWorld {
         return lookup
     }
 
-    func forward(of user: UserRecord) async -> ForwardFile {
-        let file = await world.forward(of: user)
+    func forward(of user: UserRecord, in userbase: TableReference) async -> ForwardFile {
+        let file = await world.forward(of: user, in: userbase)
         let finding: ExpansionEvent.FileFinding =
             switch file {
             case .absent: .absent

@@ -63,7 +63,7 @@ struct RuleIndex: Sendable {
 
     /// In ascending order; every rule that is left out cannot hold.
     func candidates(
-        for subject: MatchSubject, isOwnClient: Bool, isLocalDestination: Bool
+        for subject: MatchSubject, isOwnClient: () -> Bool, isLocalDestination: () -> Bool
     ) -> RuleCandidates {
         var candidates = RuleCandidates(everywhere)
         func add(_ anchor: Anchor) { filed[anchor].map { candidates.add($0) } }
@@ -75,8 +75,8 @@ struct RuleIndex: Sendable {
             add(.sender(sender))
             if let parent = Self.parent(of: sender) { add(.senderParent(parent)) }
         }
-        if isLocalDestination { add(.localDestination) }
-        if isOwnClient { add(.ownClient) }
+        if filed[.localDestination] != nil, isLocalDestination() { add(.localDestination) }
+        if filed[.ownClient] != nil, isOwnClient() { add(.ownClient) }
         guard let address = subject.clientAddress else {
             add(.localClient)
             return candidates

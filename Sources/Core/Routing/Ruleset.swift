@@ -30,11 +30,10 @@ public struct MatchSubject: Hashable, Sendable {
 
     /// Whether every key that a rule can make of it is one that tables may be asked for.
     var hasUsualKeys: Bool {
-        let keys = [
-            origin.tag ?? "", origin.hostName, origin.greeting, origin.user ?? "",
-            sender.mailbox?.tableKey ?? "", destination.tableKey,
-        ]
-        return keys.allSatisfy { $0.utf8.count <= TableContent.longestKey }
+        func isUsual(_ text: String) -> Bool { text.utf8.count <= TableContent.longestKey }
+        // A mailbox is much shorter (RFC 5321 section 4.5.3.1).
+        return isUsual(origin.greeting) && isUsual(origin.hostName) && isUsual(origin.tag ?? "")
+            && isUsual(origin.user ?? "")
     }
 }
 
@@ -85,9 +84,10 @@ public struct Ruleset: Sendable {
         guard subject.hasUsualKeys else { return RuleCandidates(Array(rules.indices)) }
         return index.candidates(
             for: subject,
-            isOwnClient: builtIn[.localHost]?.contains(subject.client, for: .networkAddress) ?? false,
-            isLocalDestination: builtIn[.localNames]?.contains(subject.destination.domain.canonical, for: .domain)
-                ?? false)
+            isOwnClient: { builtIn[.localHost]?.contains(subject.client, for: .networkAddress) ?? false },
+            isLocalDestination: {
+                builtIn[.localNames]?.contains(subject.destination.domain.canonical, for: .domain) ?? false
+            })
     }
 }
 
