@@ -32,8 +32,10 @@ struct Rules {
             default:
                 if other == "Daemons" || other == "Tools" { return "no program knows another" }
             }
-            if ["Spool", "Schedule"].contains(module), !["Core", "System"].contains(group), target != "Queue" {
-                return "Queue's own"
+            // When something is tried, and how hard: Queue decides the one, the relay the other.
+            let keepers = ["Spool": ["Queue"], "Schedule": ["Queue", "Delivery"]]
+            if let keepers = keepers[module], !["Core", "System"].contains(group), !keepers.contains(target) {
+                return "\(keepers.joined(separator: "'s and "))'s own"
             }
             if module == "Routing", group == "Daemons" || group == "Tools",
                 !Self.readsTables.contains(target)

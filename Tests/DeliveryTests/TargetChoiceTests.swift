@@ -83,12 +83,14 @@ import Testing
             port: 25)
         var penalties = Penalties()
         #expect(!penalties.isBlocked(endpoint, now: 0))
-        for seconds: UInt64 in [15, 60, 135] { expectEqual(penalties.failed(endpoint, now: 1000), seconds) }
+        for seconds: UInt64 in [15, 60, 135] {
+            expectEqual(penalties.failed(endpoint, because: "test", now: 1000), seconds)
+        }
         #expect(penalties.isBlocked(endpoint, now: 1000 + 134_999))
         #expect(!penalties.isBlocked(endpoint, now: 1000 + 135_000))
-        for _ in 0..<100 { expectEqual(penalties.failed(endpoint, now: 1000) <= 3600, true) }
+        for _ in 0..<100 { expectEqual(penalties.failed(endpoint, because: "test", now: 1000) <= 3600, true) }
         penalties.succeeded(endpoint)
         #expect(!penalties.isBlocked(endpoint, now: 1000))
-        expectEqual(penalties.failed(endpoint, now: 1000), 15)
+        expectEqual(penalties.failed(endpoint, because: "test", now: 1000), 15)
     }
 }

@@ -40,7 +40,7 @@ extension Samples {
                     client: IPAddress("192.0.2.7"), greeting: "a.example.org", user: "bob", tag: "in", isSecure: true,
                     sender: .mailbox(mailbox()), recipient: mailbox())),
             .lookUp("example.org", .text), .lookUp("", .address6),
-        ] + queueRequests.map { .queue($0) }
+        ] + queueRequests.map { .queue($0) } + DeliveryView.allCases.map { .showDelivery($0) }
 
     static let queueRequests: [QueueRequest] =
         [

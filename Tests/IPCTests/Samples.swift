@@ -175,10 +175,13 @@ enum Samples {
     ]
 
     static let relayToLookup: [RelayToLookup] = [
-        .heloName(action: "out", source: address("192.0.2.1")), .source(action: "out"),
+        .heloName(action: "out", source: address("192.0.2.1")), .source(action: "out"), .host(action: "out"),
+        .domainHost(action: "out", domain: "example.org"), .credentials(action: "out", label: "isp"),
     ]
     static let lookupToRelay: [LookupToRelay] = [
         .heloName(nil), .heloName(domain()), .source(nil), .source(address("2001:db8::1")), .temporaryFailure,
+        .host(nil), .host("smtp://192.0.2.1"), .credentials(nil),
+        .credentials(RelayCredentials(user: "bob", password: Array("correct horse".utf8))),
     ]
 
     static let localToParent: [LocalToParent] = [

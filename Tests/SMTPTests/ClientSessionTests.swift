@@ -36,6 +36,7 @@ struct ClientDialogue {
         case .sendChunk: return "[chunk]"
         case .idle: return "[idle]"
         case .startTLS: return "[tls]"
+        case .makeKey: return "[key]"
         case .finished(_, .idle): return "[finished]"
         case .finished(_, .send(let bytes)): return "[finished]" + String(decoding: bytes, as: UTF8.self)
         case .finished(_, .close): return "[finished][close]"
@@ -349,13 +350,13 @@ func clientTransaction(_ count: Int = 1, size: Int = 100) -> ClientSession.Trans
     @Test func `AUTH PLAIN is preferred and needs TLS`() {
         var talk = ClientDialogue(offer: ["STARTTLS", "AUTH LOGIN PLAIN"])
         var plain = talk
-        plain.last = plain.session.authenticate(user: "joe", password: password)
+        plain.last = plain.session.authenticate(user: "joe", password: password, nonce: "n")
         #expect(plain.sent == "[close]")
         _ = talk.session.startTLS()
         _ = talk.hear(220)
         _ = talk.session.tlsStarted()
         talk.last = talk.session.receive(Reply(250, lines: ["x", "AUTH LOGIN PLAIN"]))
-        talk.last = talk.session.authenticate(user: "joe", password: password)
+        talk.last = talk.session.authenticate(user: "joe", password: password, nonce: "n")
         #expect(talk.sent == "AUTH PLAIN AGpvZQBjb3JyZWN0IGhvcnNl\r\n")
         var refused = talk
         #expect(talk.hear(235) == "[idle]")
@@ -368,12 +369,13 @@ func clientTransaction(_ count: Int = 1, size: Int = 100) -> ClientSession.Trans
         _ = session.receive(Reply(220, nil, ""))
         _ = session.receive(Reply(250, lines: ["x", "AUTH LOGIN"]))
         var other = session
-        #expect(session.authenticate(user: "joe", password: password) == .send(Array("AUTH LOGIN\r\n".utf8)))
+        #expect(
+            session.authenticate(user: "joe", password: password, nonce: "n") == .send(Array("AUTH LOGIN\r\n".utf8)))
         #expect(session.receive(Reply(334, nil, "VXNlcm5hbWU6")) == .send(Array("am9l\r\n".utf8)))
         #expect(session.receive(Reply(334, nil, "UGFzc3dvcmQ6")) == .send(Array("Y29ycmVjdCBob3JzZQ==\r\n".utf8)))
         #expect(!String(describing: session).contains("Y29y"))
         #expect(session.receive(Reply(235, nil, "")) == .idle)
-        guard case .close(.refused) = other.authenticate(user: "j\0e", password: password) else {
+        guard case .close(.refused) = other.authenticate(user: "j\0e", password: password, nonce: "n") else {
             Issue.record("a user name with a NUL was sent")
             return
         }

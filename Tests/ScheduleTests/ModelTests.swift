@@ -59,6 +59,7 @@ struct ModelTests {
         limits.scheduler.maxInflight = 40
         limits.relay.maxBatch = 3
         limits.relay.maxBatchesPerDestination = 4
+        limits.relay.leastWindow = 4
         limits.relay.maxDeferred = 6
         limits.local.maxSession = 6
         limits.local.maxSessionPerUser = 2

@@ -41,6 +41,10 @@ let relayWorker = WorkerID(1)
 let localWorker = WorkerID(2)
 
 func makeQueue(_ limits: Limits = Limits()) -> RunQueue {
+    // A destination has all of its places from the beginning, except in the stories about that.
+    var limits = limits
+    limits.relay.firstWindow = limits.relay.maxBatchesPerDestination
+    limits.relay.leastWindow = limits.relay.maxBatchesPerDestination
     var queue = RunQueue(limits: limits)
     queue.attach(relayWorker, .relay)
     queue.attach(localWorker, .local)

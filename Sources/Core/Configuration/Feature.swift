@@ -30,8 +30,6 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
         .filter, .proc, .admd, .queueCompression, .queueEncryption,
         .listenFilter, .listenHostnames,
         .wrappedMailbox,
-        .relayAuthentication, .relayFilter,
-        .relayBackup, .relaySource, .relayHeloSource, .relayDomain, .relayHostTable,
-        .relayLabel,
+        .relayAuthentication, .relayFilter, .relayLabel,
     ]
 }

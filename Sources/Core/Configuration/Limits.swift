@@ -8,6 +8,12 @@ protocol NamedLimits: Hashable {
 
     init()
     subscript(name: Name) -> Int { get set }
+    /// Whether it must be written, so that the text means the same.
+    func isSaid(_ name: Name) -> Bool
+}
+
+extension NamedLimits {
+    func isSaid(_ name: Name) -> Bool { self[name] != Self()[name] }
 }
 
 /// What one SMTP client may do.

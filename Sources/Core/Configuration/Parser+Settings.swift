@@ -72,7 +72,9 @@ extension Parser {
             WrapperDefinition(name: name.text, command: command.text, location: location))
     }
 
-    // mta = "mta" ( "max-deferred" NUM | "limit" [ "for" "domain" STR ] { "inet4" | "inet6" | STR NUM } )
+    // mta = "mta" ( "max-deferred" NUM | "limit" [ "for" "domain" STR ] { "inet4" | "inet6" | STR NUM }
+    //             | "limit" "for" "sender" STR { STR NUM } )
+    // `sender` is no keyword: as a word it may stand anywhere.
     mutating func parseMTA() throws(Failure) {
         if take(.maxDeferred) {
             configuration.deferredPerDomain = try limitValue()
@@ -82,6 +84,10 @@ extension Parser {
         var limits = configuration.relayLimits
         var domain: String?
         if take(.for) {
+            if case .string("sender") = peek().kind {
+                _ = take()
+                return try parseSenderRates()
+            }
             try expect(.domain)
             let key = try string("a domain").text.asciiLowercased
             limits = configuration.relayLimitsByDomain[key] ?? limits
@@ -104,6 +110,20 @@ extension Parser {
         } else {
             configuration.relayLimits = limits
         }
+    }
+
+    private mutating func parseSenderRates() throws(Failure) {
+        let word = try string("an address or *")
+        let sender = word.text.asciiLowercased
+        guard sender == "*" || Mailbox(sender) != nil else {
+            throw Failure(message: "invalid sender: \(VisibleText(word.text))", location: word.location)
+        }
+        var rates = configuration.senderRates[sender] ?? SenderRates()
+        while let name = takeString() {
+            let value = try limit(SenderRates.Name.self, name, of: "mta sender")
+            rates[value.name] = value.value
+        }
+        configuration.senderRates[sender] = rates
     }
 
     // smtp = "smtp" ( "limit" { STR NUM } | "ciphers" STR | "max-message-size" SIZE | "sub-addr-delim" STR )

@@ -35,6 +35,11 @@ extension Printer {
                 addLimits(configuration.relayLimits)
                 endLine()
             }
+            for (sender, rates) in configuration.senderRates.sorted(by: { $0.key < $1.key }) {
+                begin("mta", "limit", "for", "sender", quoted(sender))
+                addLimits(rates)
+                endLine()
+            }
         }
     }
 
@@ -72,16 +77,14 @@ extension Printer {
     }
 
     private mutating func printLimits<Limits: NamedLimits>(_ limits: Limits, _ kind: String, _ word: String) {
-        let defaults = Limits()
-        guard Limits.Name.allCases.contains(where: { limits[$0] != defaults[$0] }) else { return }
+        guard Limits.Name.allCases.contains(where: limits.isSaid) else { return }
         begin(kind, word)
         addLimits(limits)
         endLine()
     }
 
     private mutating func addLimits<Limits: NamedLimits>(_ limits: Limits) {
-        let defaults = Limits()
-        for name in Limits.Name.allCases where limits[name] != defaults[name] {
+        for name in Limits.Name.allCases where limits.isSaid(name) {
             add(name.rawValue)
             add("\(limits[name])")
         }

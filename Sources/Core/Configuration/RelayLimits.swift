@@ -25,7 +25,12 @@ public struct RelayLimits: Hashable, Sendable, NamedLimits {
         case taskHighWater = "task-hiwat"
         case taskLowWater = "task-lowat"
         case taskRelease = "task-release"
+        case mailsPerMinute = "max-mails-per-minute"
+        case mailsPerHour = "max-mails-per-hour"
     }
+
+    /// Those that the configuration sets, to their defaults perhaps.
+    public private(set) var written: Set<Name> = []
 
     /// One address family only; both when nil.
     public var family: IPAddress.Family?
@@ -49,6 +54,9 @@ public struct RelayLimits: Hashable, Sendable, NamedLimits {
     public var taskHighWater = 50
     public var taskLowWater = 30
     public var taskRelease = 10
+    /// No limit when zero, as is that for an hour.
+    public var mailsPerMinute = 0
+    public var mailsPerHour = 0
 
     public init() {}
 
@@ -76,9 +84,12 @@ public struct RelayLimits: Hashable, Sendable, NamedLimits {
             case .taskHighWater: taskHighWater
             case .taskLowWater: taskLowWater
             case .taskRelease: taskRelease
+            case .mailsPerMinute: mailsPerMinute
+            case .mailsPerHour: mailsPerHour
             }
         }
         set {
+            written.insert(name)
             let delay = Interval.seconds(Int64(newValue))
             switch name {
             case .connectionsPerHost: connectionsPerHost = newValue
@@ -101,6 +112,39 @@ public struct RelayLimits: Hashable, Sendable, NamedLimits {
             case .taskHighWater: taskHighWater = newValue
             case .taskLowWater: taskLowWater = newValue
             case .taskRelease: taskRelease = newValue
+            case .mailsPerMinute: mailsPerMinute = newValue
+            case .mailsPerHour: mailsPerHour = newValue
+            }
+        }
+    }
+
+    func isSaid(_ name: Name) -> Bool { written.contains(name) || self[name] != Self()[name] }
+}
+
+/// How many messages of one sender may go out in a time (`mta limit for sender`).
+public struct SenderRates: Hashable, Sendable, NamedLimits {
+    public enum Name: String, CaseIterable, Hashable, Sendable {
+        case mailsPerMinute = "max-mails-per-minute"
+        case mailsPerHour = "max-mails-per-hour"
+    }
+
+    /// No limit when zero, as is that for an hour.
+    public var mailsPerMinute = 0
+    public var mailsPerHour = 0
+
+    public init() {}
+
+    public subscript(name: Name) -> Int {
+        get {
+            switch name {
+            case .mailsPerMinute: mailsPerMinute
+            case .mailsPerHour: mailsPerHour
+            }
+        }
+        set {
+            switch name {
+            case .mailsPerMinute: mailsPerMinute = newValue
+            case .mailsPerHour: mailsPerHour = newValue
             }
         }
     }

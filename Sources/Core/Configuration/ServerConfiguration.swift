@@ -45,6 +45,8 @@ public struct ServerConfiguration: Hashable, Sendable {
     public var relayLimits = RelayLimits()
     /// By destination domain or smarthost name, in lower case; each whole, not a difference.
     public var relayLimitsByDomain: [String: RelayLimits] = [:]
+    /// By sender in lower case; `*` for each that has none of its own.
+    public var senderRates: [String: SenderRates] = [:]
     /// How many envelopes of one domain may wait for a route.
     public var deferredPerDomain = 100
     /// Each use of a table by a statement, so that the kind of a file's content can be checked when it is read.

@@ -9,10 +9,21 @@ public enum PausableService: UInt8, Hashable, Sendable, WireValue {
     case smtp = 3
 }
 
+/// What of outgoing mail is shown.
+public enum DeliveryView: UInt8, CaseIterable, Hashable, Sendable, WireValue {
+    case hosts = 1
+    case routes = 2
+    case relays = 3
+    case hostStatistics = 4
+    /// Of Queue too: what waits.
+    case destinations = 5
+}
+
 /// martletctl - any daemon; one that does not hold the answer says `failed`.
 public enum ControlRequest: Hashable, Sendable {
     case showStatus
     case showStatistics
+    case showDelivery(DeliveryView)
     /// What only Queue knows and does.
     case queue(QueueRequest)
     /// Fails when it is already so.
@@ -110,12 +121,14 @@ extension ControlRequest: EdgeMessage {
         case explain = 19
         case showPlan = 20
         case lookUp = 21
+        case showDelivery = 40
     }
 
     public var tag: UInt8 {
         switch self {
         case .showStatus: Tag.showStatus.rawValue
         case .showStatistics: Tag.showStatistics.rawValue
+        case .showDelivery: Tag.showDelivery.rawValue
         case .queue: Tag.queue.rawValue
         case .pause: Tag.pause.rawValue
         case .resume: Tag.resume.rawValue
@@ -133,6 +146,8 @@ extension ControlRequest: EdgeMessage {
         switch self {
         case .showStatus: break
         case .showStatistics: break
+        case .showDelivery(let value):
+            value.encode(to: &output)
         case .queue(let value):
             value.encode(to: &output)
         case .pause(let value):
@@ -160,6 +175,7 @@ extension ControlRequest: EdgeMessage {
         switch kind {
         case .showStatus: self = .showStatus
         case .showStatistics: self = .showStatistics
+        case .showDelivery: self = .showDelivery(try reader.value())
         case .queue: self = .queue(try reader.value())
         case .pause: self = .pause(try reader.value())
         case .resume: self = .resume(try reader.value())

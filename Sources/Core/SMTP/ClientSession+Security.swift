@@ -29,8 +29,24 @@ extension ClientSession {
         return sayExtendedHello()
     }
 
-    /// Proves who we are, by PLAIN where it is offered, else by LOGIN; never over a plain channel. Only when idle.
-    public mutating func authenticate(user: String, password: Secret) -> Action {
+    /// What SCRAM still has to say and to hear.
+    struct Challenge: Sendable {
+        enum Step: Sendable {
+            case first
+            /// The driver makes the key.
+            case key
+            case final
+            /// The server has proven itself, and its last word is awaited.
+            case end
+        }
+
+        var client: SCRAMClient
+        var step = Step.first
+    }
+
+    /// Proves who we are, by SCRAM-SHA-256 where it is offered, else by PLAIN, else by LOGIN; never over a plain channel.
+    /// Only when idle. `nonce` is visible ASCII without a comma, never the same twice.
+    public mutating func authenticate(user: String, password: Secret, nonce: String) -> Action {
         guard case .idle = state else { preconditionFailure("AUTH inside a dialogue") }
         guard channel == .tls else { return close(.refused(.insecureChannel)) }
         guard offer.extensions.contains(.authentication) else { return close(.refused(.noAuthentication)) }
@@ -38,6 +54,13 @@ extension ClientSession {
         let passwordBytes = password.withBytes { $0.array }
         // RFC 4616 section 2: a NUL separates the parts and stands in none.
         guard !userBytes.contains(0), !passwordBytes.contains(0) else { return close(.refused(.noMechanism)) }
+        if offer.mechanisms.contains(SCRAMClient.name) {
+            let client = SCRAMClient(user: user, password: passwordBytes, nonce: nonce)
+            let first = client.first
+            state = .challenge(Challenge(client: client))
+            return .send(
+                Array("AUTH \(SCRAMClient.name) ".utf8) + Base64.encode(first.span) + Array("\r\n".utf8))
+        }
         if offer.mechanisms.contains("PLAIN") {
             state = .authentication
             let message = [0] + userBytes + [0] + passwordBytes
@@ -47,6 +70,53 @@ extension ClientSession {
         let login = Login(user: Base64.encode(userBytes.span), password: Base64.encode(passwordBytes.span))
         state = .login(login)
         return .send(Array("AUTH LOGIN\r\n".utf8))
+    }
+
+    /// The key that `.makeKey` asked for.
+    public mutating func keyMade(_ key: [UInt8]) -> Action {
+        guard case .challenge(var challenge) = state, challenge.step == .key else {
+            preconditionFailure("a key that was not asked for")
+        }
+        let message = challenge.client.final(key)
+        challenge.step = .final
+        state = .challenge(challenge)
+        return .send(Base64.encode(message.span) + Array("\r\n".utf8))
+    }
+
+    private mutating func receive(_ reply: Reply, _ challenge: Challenge) -> Action {
+        var challenge = challenge
+        // RFC 4954 section 4: what a server has to say with success may come with it, too.
+        let isSuccess = reply.code == 235
+        guard reply.code == 334 || isSuccess else { return close(.refused(reply)) }
+        let text = Array((reply.lines.first ?? "").utf8)
+        let message = Base64.decode(text.span) ?? []
+        do throws(SCRAMClient.Failure) {
+            switch challenge.step {
+            case .first:
+                guard !isSuccess else { throw .notProven }
+                let key = try challenge.client.receive(first: message)
+                challenge.step = .key
+                state = .challenge(challenge)
+                return .makeKey(key)
+            case .key:
+                throw .malformed
+            case .final:
+                try challenge.client.receive(final: message)
+                if isSuccess {
+                    state = .idle
+                    return .idle
+                }
+                challenge.step = .end
+                state = .challenge(challenge)
+                return .send(Array("\r\n".utf8))
+            case .end:
+                guard isSuccess else { throw .malformed }
+                state = .idle
+                return .idle
+            }
+        } catch {
+            return close(.refused(.unprovenServer))
+        }
     }
 
     mutating func receive(secure reply: Reply) -> Action {
@@ -71,6 +141,8 @@ extension ClientSession {
             guard reply.code == 235 else { return close(.refused(reply)) }
             state = .idle
             return .idle
+        case .challenge(let challenge):
+            return receive(reply, challenge)
         case .new, .greeting, .extendedHello, .hello, .idle, .handshake, .transaction, .discarding, .quitting, .closed:
             return close(.lost(.unexpectedReply))
         }
@@ -80,5 +152,7 @@ extension ClientSession {
 extension Reply {
     fileprivate static let insecureChannel = Reply(451, EnhancedStatus(4, 7, 4), "Refuse to AUTH over insecure channel")
     fileprivate static let noAuthentication = Reply(451, EnhancedStatus(4, 7, 4), "AUTH not advertised")
+    fileprivate static let unprovenServer = Reply(
+        451, EnhancedStatus(4, 7, 0), "The server did not prove that it knows the password")
     fileprivate static let noMechanism = Reply(451, EnhancedStatus(4, 7, 4), "no supported AUTH method")
 }

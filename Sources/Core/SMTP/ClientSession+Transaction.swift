@@ -157,7 +157,7 @@ extension ClientSession {
         } else {
             progress.decided[index] = Self.refusal(recipient: reply)
             progress.refusedInARow += 1
-            if progress.refusedInARow == Self.mostRefusedRecipients {
+            if progress.refusedInARow == mostRefusedRecipients {
                 progress.givesUp = true
                 for rest in progress.recipientsSent..<progress.decided.count {
                     progress.decided[rest] = .deferred(.tooManyErrors)

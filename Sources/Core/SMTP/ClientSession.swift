@@ -28,6 +28,8 @@ public struct ClientSession: Sendable {
         case sendChunk
         /// Ready for a transaction, for STARTTLS, or for quitting.
         case idle
+        /// Make this key, in steps; then call `keyMade`.
+        case makeKey(PasswordKey)
         /// Start the TLS handshake, provided that no byte is left over behind the reply; then call `tlsStarted`.
         case startTLS
         /// One outcome for each recipient of the transaction, in its order, and what follows.
@@ -108,6 +110,7 @@ public struct ClientSession: Sendable {
         case handshake
         /// AUTH LOGIN is sent, or the user's name to its first question.
         case login(Login)
+        case challenge(Challenge)
         case authentication
         case transaction(Progress)
         /// All outcomes are given, but the server still owes the reply to a lone dot.
@@ -118,8 +121,8 @@ public struct ClientSession: Sendable {
 
     // The reference gives a host up after so many messages none of which it took.
     public static let mostFruitlessMessages = 10
-    // The reference's limit of refused recipients in a row.
-    public static let mostRefusedRecipients = 25
+    /// So many refused recipients in a row end the session; the reference's number unless the configuration has one.
+    public var mostRefusedRecipients = 25
     // RFC 2920 has no limit; replies to more would fill the buffers of both sides.
     public static let mostOutstandingRecipients = 100
 
@@ -178,7 +181,7 @@ public struct ClientSession: Sendable {
             guard reply.isPositive else { return close(.refused(reply)) }
             state = .idle
             return .idle
-        case .startTLS, .login, .authentication:
+        case .startTLS, .login, .challenge, .authentication:
             return receive(secure: reply)
         case .discarding:
             guard reply.code != 421 else { return close(.refused(reply)) }
@@ -286,8 +289,8 @@ public struct ClientSession: Sendable {
             }
         case .quitting:
             return close(.quit)
-        case .new, .greeting, .extendedHello, .hello, .idle, .startTLS, .handshake, .login, .authentication,
-            .discarding, .closed:
+        case .new, .greeting, .extendedHello, .hello, .idle, .startTLS, .handshake, .login, .challenge,
+            .authentication, .discarding, .closed:
             return close(ending)
         }
     }

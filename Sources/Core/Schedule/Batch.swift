@@ -48,6 +48,7 @@ public struct QueuedRecipient: Hashable, Sendable {
     public var state: State
     /// With `awaitingNotice`: its time had passed.
     public var hasExpired: Bool
+    var sender = MessagePace.SenderKey.none
 
     public init(
         _ number: UInt32, route: RouteKey, timeToLive: Interval = .days(4), attempts: Int = 0, lastTry: Instant? = nil,
@@ -63,6 +64,11 @@ public struct QueuedRecipient: Hashable, Sendable {
         self.notBefore = notBefore
         self.state = state
         self.hasExpired = hasExpired
+    }
+
+    /// Whose messages this one counts among; nobody's unless it is said.
+    public mutating func count(for sender: ReversePath) {
+        self.sender = sender.mailbox.map { MessagePace.SenderKey("\($0)") } ?? .none
     }
 }
 

@@ -30,6 +30,10 @@ public struct Limits: Hashable, Sendable {
         /// (RFC 5321 section 4.5.3.1.8).
         public var maxBatch = 100
         public var maxBatchesPerDestination = 100
+        /// Messages that a destination may have in hand of which nothing has arrived yet, and that it always may. Each
+        /// delivery adds one, each failure of its host halves the number.
+        public var firstWindow = 5
+        public var leastWindow = 2
         /// Recipients that one success wakes when the host was down: `mta max-deferred`.
         public var maxDeferred = 100
         /// As that of local deliveries, and apart from it: slow hosts never starve mailboxes.

@@ -25,6 +25,9 @@ struct RecipientFlags: OptionSet {
     /// Awaits its notice because its time has passed, not because it was refused.
     static let expired = RecipientFlags(rawValue: 32)
 
+    /// It has been given its moment by the rates.
+    static let paced = RecipientFlags(rawValue: 64)
+
     static let wishes: RecipientFlags = [.removeAfter, .suspendAfter, .holdAfter]
 }
 
@@ -46,6 +49,7 @@ struct RecipientRecord {
     var attempts: UInt16
     var state: RecipientState
     var flags: RecipientFlags
+    var sender: MessagePace.SenderKey
 }
 
 struct MessageRecord {
@@ -108,6 +112,8 @@ struct RouteRecord {
     var batches = 0
     var inFlight = 0
     var bytes = 0
+    /// How many batches may be in flight: what a destination that hangs has in hand is missing elsewhere.
+    var window: Int
     var recipients = 0
     /// Waiting recipients flagged `hostDown`.
     var hostDown = 0

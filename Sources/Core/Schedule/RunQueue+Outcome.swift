@@ -31,12 +31,16 @@ extension RunQueue {
         switch outcome {
         case .delivered:
             statistics.delivered += 1
+            routes[Int(route)].window = min(limits.relay.maxBatchesPerDestination, routes[Int(route)].window + 1)
             close(slot, now: now)
             forget(slot)
             wake(route, now: now)
             return .done
         case .deferred(let reply):
             statistics.deferred += 1
+            if reply.blamesHost {
+                routes[Int(route)].window = max(limits.relay.leastWindow, routes[Int(route)].window / 2)
+            }
             return postpone(slot, wishes: wishes, hostIsDown: reply.blamesHost, now: now)
         case .failed(let reply):
             if reply.enhancedStatus == Self.loopDetected { statistics.loops += 1 } else { statistics.failed += 1 }

@@ -6,7 +6,7 @@ extension RunQueue {
     mutating func route(for key: RouteKey) -> UInt32 {
         if let known = routeNumbers[key] { return known }
         let number: UInt32
-        let record = RouteRecord(key: key, serial: serial())
+        let record = RouteRecord(key: key, window: limits.relay.firstWindow, serial: serial())
         if let free = freeRoutes.popLast() {
             number = free
             routes[Int(free)] = record
@@ -25,7 +25,7 @@ extension RunQueue {
         let key = routes[index].key
         guard routeNumbers[key] == number else { return }
         routeNumbers[key] = nil
-        routes[index] = RouteRecord(key: key, serial: serial())
+        routes[index] = RouteRecord(key: key, window: limits.relay.firstWindow, serial: serial())
         freeRoutes.append(number)
     }
 
@@ -35,7 +35,7 @@ extension RunQueue {
         guard !routes[index].isInRing, let top = clearedTop(number) else { return }
         let deliveryClass = routes[index].key.deliveryClass
         if top.at <= now.milliseconds {
-            guard routes[index].batches < batchLimit(deliveryClass) else { return }
+            guard routes[index].batches < batchLimit(number) else { return }
             routes[index].isInRing = true
             classes[deliveryClass.index].ring.append(number)
         } else if top.at < routes[index].armed {
@@ -101,10 +101,11 @@ extension RunQueue {
         return recipient.stamp == entry.stamp && recipient.state == .waiting
     }
 
-    func batchLimit(_ deliveryClass: DeliveryClass) -> Int {
-        switch deliveryClass {
-        case .relay: limits.relay.maxBatchesPerDestination
-        case .local: limits.local.maxSessionPerUser
+    func batchLimit(_ number: UInt32) -> Int {
+        let route = routes[Int(number)]
+        switch route.key.deliveryClass {
+        case .relay: return min(limits.relay.maxBatchesPerDestination, route.window)
+        case .local: return limits.local.maxSessionPerUser
         }
     }
 
@@ -132,7 +133,7 @@ extension RunQueue {
         let route = routes[Int(number)]
         guard route.batches > 0 else { return true }
         let deliveryClass = route.key.deliveryClass
-        return route.batches < batchLimit(deliveryClass) && route.inFlight < room(deliveryClass)
+        return route.batches < batchLimit(number) && route.inFlight < room(deliveryClass)
             && route.bytes < max(1, roomInBytes(deliveryClass))
     }
 

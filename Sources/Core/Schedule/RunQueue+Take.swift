@@ -3,13 +3,14 @@
 import Mail
 
 extension RunQueue {
-    /// Chooses due work for at most `limit` recipients, routes and classes in turn, and marks it in flight.
-    public mutating func take(now: Instant, limit: Int) -> [Batch] {
+    /// Chooses due work for at most `limit` recipients in at most so many batches, routes and classes in turn, and marks
+    /// it in flight. The number of recipients cuts through a batch, that of batches does not.
+    public mutating func take(now: Instant, limit: Int = .max, batches: Int = .max) -> [Batch] {
         fireTimers(now: now)
         var room = limit
         var taken: [Batch] = []
         var idle = 0
-        while room > 0, idle < classes.count {
+        while room > 0, taken.count < batches, idle < classes.count {
             let deliveryClass = turn
             turn = deliveryClass == .relay ? .local : .relay
             if let batch = takeBatch(deliveryClass, now: now, room: min(room, self.room(deliveryClass))) {
@@ -64,7 +65,7 @@ extension RunQueue {
             }
             // The end of its own batches brings it back.
             guard mayGrow(number) else { continue }
-            return takeRegular(number, now: now, room: room)
+            if let batch = takeRegular(number, now: now, room: room) { return batch }
         }
         // The lines may have turned out to hold suspects only.
         return hasReadySuspect(deliveryClass, now: now) ? takeSuspect(deliveryClass, now: now, room: room) : nil
@@ -84,7 +85,23 @@ extension RunQueue {
             members.append(top.slot)
         }
         routes[route].ready = max(0, routes[route].ready - members.count)
+        if let moment = paced(members, routes[route].key, now: now) {
+            for member in members {
+                wait(member, until: moment, now: now)
+                recipients[member].flags.insert(.paced)
+            }
+            return nil
+        }
         return begin(members, on: number, isAlone: false, now: now)
+    }
+
+    /// When the rates let this message go; nil for now. It counts once for all of the recipients that go together.
+    private mutating func paced(_ members: [UInt32], _ key: RouteKey, now: Instant) -> Instant? {
+        guard !pace.isUnlimited, case .relay(_, let domain) = key, let first = members.first,
+            !recipients[first].flags.contains(.paced)
+        else { return nil }
+        let moment = pace.moment(sender: recipients[first].sender, domain: domain, now: now)
+        return moment > now ? moment : nil
     }
 
     private mutating func hasReadySuspect(_ deliveryClass: DeliveryClass, now: Instant) -> Bool {

@@ -16,6 +16,8 @@ public struct RunQueue: Sendable {
     public internal(set) var limits: Limits
     /// Ages at which the sender of a waiting message is warned, ascending; at most 4.
     public var warnIntervals: [Interval]
+    /// How many messages go to a domain, or come from a sender, in a time.
+    var pace = MessagePace()
     public internal(set) var statistics = Statistics()
 
     var recipients = Slab<RecipientRecord>()
@@ -86,7 +88,8 @@ public struct RunQueue: Sendable {
                 lastWarning: UInt32(clamping: added.lastWarning?.seconds ?? 0),
                 attempts: UInt16(clamping: added.attempts),
                 state: added.state.recorded,
-                flags: added.hasExpired && added.state == .awaitingNotice ? .expired : []))
+                flags: added.hasExpired && added.state == .awaitingNotice ? .expired : [],
+                sender: added.sender))
         _ = index.insert(id.value, slot)
         messages[message].recipients += 1
         routes[Int(route)].recipients += 1
@@ -114,6 +117,9 @@ public struct RunQueue: Sendable {
     }
 
     public func isPaused(_ deliveryClass: DeliveryClass) -> Bool { classes[deliveryClass.index].isPaused }
+
+    /// Takes over new rates; what was used of those that stay is not forgotten.
+    public mutating func apply(_ rates: MessagePace) { pace.apply(rates) }
 
     /// Takes over new limits; what is in flight beyond them goes on.
     public mutating func apply(_ limits: Limits, now: Instant) {

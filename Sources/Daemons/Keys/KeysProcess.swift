@@ -128,7 +128,8 @@ final class KeysProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable, .explain, .showPlan, .lookUp:
+        case .showStatus, .showDelivery, .queue, .pause, .resume, .stop, .reload, .updateTable,
+            .explain, .showPlan, .lookUp:
             return [.failed("not held by keys")]
         }
     }

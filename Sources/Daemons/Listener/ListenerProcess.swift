@@ -239,7 +239,8 @@ final class ListenerProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .queue, .pause, .resume, .stop, .reload, .updateTable, .explain, .showPlan, .lookUp:
+        case .showDelivery, .queue, .pause, .resume, .stop, .reload, .updateTable,
+            .explain, .showPlan, .lookUp:
             return [.failed("not held by the listener")]
         }
     }

@@ -91,6 +91,6 @@ final class NoticeStream: SessionStream {
         throw TLSFault("not over this stream")
     }
 
-    func finish() async {}
+    func finish(_ farewell: Farewell) async {}
     func interrupt() {}
 }

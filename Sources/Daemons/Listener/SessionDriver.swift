@@ -71,7 +71,7 @@ final class SessionDriver {
     func run() async {
         let direct = address
         if isProxied {
-            guard await takeProxyHeader() else { return await stream.finish() }
+            guard await takeProxyHeader() else { return await stream.finish(.sudden) }
         }
         if let address, address != direct || !address.isLoopback {
             if let excess = owner.ledger.open(address, at: Loop.milliseconds) {
@@ -166,7 +166,7 @@ final class SessionDriver {
 
     private func leave(_ reply: Reply?) async {
         if let reply { say(reply) }
-        await stream.finish()
+        await stream.finish(hasQuit ? .agreed : .sudden)
         owner.log.info("\(number) smtp disconnected reason=\(endReason)")
     }
 
@@ -199,6 +199,12 @@ final class SessionDriver {
     }
 
     private var endReason = "quit"
+
+    private var hasQuit: Bool {
+        // Shares the storage: the span of a property would hold all of `self`.
+        let command = lastCommand
+        return command.count >= 4 && command.span.extracting(first: 4).equalsCaseInsensitively("QUIT")
+    }
 
     // MARK: Input
 
@@ -514,7 +520,7 @@ final class SessionDriver {
         let place = address.map { $0.hostText } ?? "local"
         owner.log.info("\(number) smtp refused address=\(place) result=\"\(VisibleText(reply.description))\"")
         stream.write(reply)
-        await stream.finish()
+        await stream.finish(.sudden)
     }
 
     private func count(_ excess: ClientLedger.Excess) -> Reply {

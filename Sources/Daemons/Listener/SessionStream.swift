@@ -17,11 +17,19 @@ protocol SessionStream: AnyObject {
     /// Waits when the client does not take its replies.
     func room() async throws(ConnectionError)
     /// Sends what is left and ends.
-    func finish() async
+    func finish(_ farewell: Farewell) async
     /// Goes on under TLS, as the server; nothing may be buffered.
     func startTLS(_ context: ServerContext, _ signer: any Signer) async throws(TLSFault) -> ChannelSecurity
     /// Ends a wait of the session, which then sees the end.
     func interrupt()
+}
+
+/// How a session came to its end.
+enum Farewell {
+    /// The client has said QUIT: nothing that it could still send means anything.
+    case agreed
+    /// The client may be in the middle of saying something.
+    case sudden
 }
 
 /// A client's connection.
@@ -63,10 +71,12 @@ final class NetworkStream: SessionStream {
         return channel.security
     }
 
-    func finish() async {
+    func finish(_ farewell: Farewell) async {
         var left = Self.lingerBytes
         do {
             try await connection.drain(timeoutMilliseconds: Self.lingerMilliseconds)
+            // Nothing waits to be read, and nothing more comes: no reply can be lost, and no end has to be waited for.
+            if farewell == .agreed, connection.available == 0 { return connection.close() }
             connection.endOutput()
             while left > 0 {
                 left -= max(1, connection.available)

@@ -322,7 +322,8 @@ final class LookupProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable, .showPlan, .lookUp:
+        case .showStatus, .showDelivery, .queue, .pause, .resume, .stop, .reload, .updateTable,
+            .showPlan, .lookUp:
             return [.failed("not held by lookup")]
         }
     }

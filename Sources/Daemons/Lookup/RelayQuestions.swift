@@ -28,6 +28,9 @@ final class RelayQuestions {
             switch question {
             case .heloName(let action, let source): return .heloName(try await heloName(action, source))
             case .source(let action): return .source(try await source(action))
+            case .host(let action): return .host(try await host(action))
+            case .domainHost(let action, let domain): return .host(try await host(action, domain: domain))
+            case .credentials(let action, let label): return .credentials(try await credentials(action, label))
             }
         } catch {
             return .temporaryFailure
@@ -64,6 +67,31 @@ final class RelayQuestions {
             throw TableFailure()
         }
         return address
+    }
+
+    private func host(_ action: String) async throws(TableFailure) -> String? {
+        switch try relay(action).destination {
+        case .host(let table): return try await tables.next(in: table.name, for: .relayHost)
+        case .mailExchangers, .backup, .domain: throw TableFailure()
+        }
+    }
+
+    private func host(_ action: String, domain: String) async throws(TableFailure) -> String? {
+        switch try relay(action).destination {
+        case .domain(let table): return try await tables.value(of: domain, in: table.name, for: .relayHost)
+        case .mailExchangers, .backup, .host: throw TableFailure()
+        }
+    }
+
+    private func credentials(_ action: String, _ label: String) async throws(TableFailure) -> RelayCredentials? {
+        guard let table = try relay(action).credentials?.name else { return nil }
+        guard let value = try await tables.value(of: label, in: table, for: .credentials) else { return nil }
+        guard let credentials = RelayCredentials(value, label: label) else {
+            // The value itself is a secret.
+            log.warning("table \"\(table)\": no user:password for \(VisibleText(label))")
+            throw TableFailure()
+        }
+        return credentials
     }
 
     // An action of a configuration that is newer or older than ours: the relay asks again.

@@ -67,7 +67,7 @@ final class ControlDesk {
                 let refusal = await house.updateTable(name)
                 client.answer(correlation, refusal.map(ControlAnswer.failed) ?? .done(count: 0))
             }
-        case .showStatistics, .queue, .pause, .resume, .explain, .showPlan, .lookUp:
+        case .showStatistics, .showDelivery, .queue, .pause, .resume, .explain, .showPlan, .lookUp:
             client.answer(correlation, .failed("parent does not hold the answer"))
         }
     }

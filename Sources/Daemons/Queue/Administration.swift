@@ -20,6 +20,10 @@ extension QueueProcess {
             ]
         case .showStatistics:
             return statistics()
+        case .showDelivery(.destinations):
+            return destinations()
+        case .showDelivery(.hosts), .showDelivery(.routes), .showDelivery(.relays), .showDelivery(.hostStatistics):
+            return [.failed("not held by the queue")]
         case .queue(let request):
             return await answer(request)
         case .pause(.mda): return setPaused(true, .local, "MDA")

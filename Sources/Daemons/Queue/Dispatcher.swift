@@ -10,6 +10,9 @@ import Spool
 
 /// Gives due work to the delivery processes and hears how it ended.
 final class Dispatcher {
+    // Given out at a time: the recipients of one message for one destination stay together.
+    private static let batchesAtOnce = 16
+
     typealias Line = Peer<DeliveryToQueue, QueueToDelivery>
 
     private unowned let queue: QueueProcess
@@ -95,7 +98,7 @@ final class Dispatcher {
 
     func dispatch(now: Instant) {
         while mayDispatch {
-            let batches = queue.schedule.take(now: now, limit: 256)
+            let batches = queue.schedule.take(now: now, batches: Self.batchesAtOnce)
             if batches.isEmpty { return }
             for batch in Batch.joined(batches) { send(batch) }
         }

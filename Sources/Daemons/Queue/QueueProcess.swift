@@ -72,6 +72,7 @@ final class QueueProcess: DaemonProcess {
         limits.relay.maxDeferred = configuration.deferredPerDomain
         limits.largestInMemory = Intake.largestInMemory
         schedule.apply(limits, now: now)
+        schedule.apply(MessagePace(configuration))
         schedule.warnIntervals = configuration.bounceWarnings
         ledger.timeToLive = configuration.queueLifetime
         queueLifetime = configuration.queueLifetime
@@ -188,6 +189,7 @@ final class QueueProcess: DaemonProcess {
                 // Seen from now, since the wall clock may have been set since.
                 now + max(.seconds(0), release - wall)
             }
+            queued.count(for: message.sender)
             if let past = progress[number] {
                 queued.attempts = Int(past.attempts)
                 queued.lastTry = past.lastTry.map { max(created, Instant($0, wall: wall, now: now)) }

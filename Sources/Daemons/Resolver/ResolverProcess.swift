@@ -147,7 +147,8 @@ final class ResolverProcess: DaemonProcess {
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable, .explain, .showPlan:
+        case .showStatus, .showDelivery, .queue, .pause, .resume, .stop, .reload, .updateTable,
+            .explain, .showPlan:
             return [.failed("not held by the resolver")]
         }
     }

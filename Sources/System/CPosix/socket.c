@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -115,4 +116,14 @@ int martlet_set_nonblocking(int descriptor, int enabled) {
 
 int martlet_set_close_on_exec(int descriptor, int enabled) {
     return fcntl(descriptor, F_SETFD, enabled ? FD_CLOEXEC : 0);
+}
+
+int martlet_wait_exclusively(int epoll, int descriptor) {
+    struct epoll_event wanted = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = descriptor};
+
+    /* What is exclusive is so from the beginning: it cannot be changed into that. */
+    if (epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, NULL) != 0) return -1;
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &wanted) == 0) return 0;
+    wanted.events = EPOLLIN;
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &wanted);
 }

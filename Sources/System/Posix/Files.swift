@@ -96,6 +96,7 @@ extension FileDescriptor {
     }
 
     /// Repeats `call` while a signal interrupts it.
+    @inlinable
     public static func retrying<Value: SignedInteger>(_ call: () -> Value) -> Value {
         while true {
             let result = call()

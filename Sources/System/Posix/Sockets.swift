@@ -139,6 +139,18 @@ extension FileDescriptor {
         throw SystemError("accept")
     }
 
+    /// Of the processes that wait for a client of this socket, one is woken by each, not all of them; called again, this
+    /// one becomes the last in turn. `epoll` must wait for the socket already; nothing changes where it does not.
+    public static func waitExclusively(_ number: Int32, in epoll: Int32) { _ = martlet_wait_exclusively(epoll, number) }
+
+    /// The number that the next descriptor gets; nil at the limit of descriptors.
+    public static var nextNumber: Int32? {
+        let number = martlet_event_descriptor()
+        guard number >= 0 else { return nil }
+        close(number)
+        return number
+    }
+
     /// The address at this end of a connected or bound socket.
     public var localAddress: SocketAddress? {
         var storage = sockaddr_storage()

@@ -7,6 +7,9 @@ public import Posix
 @MainActor
 public final class Acceptor {
     private static let pauseMilliseconds: UInt64 = 200
+    // The kernel wakes the first that waits. A few clients in a row find everything at hand where the last one was; with
+    // more, one worker would be full while another has nobody.
+    private static let clientsPerTurn = 8
 
     private let descriptor: FileDescriptor
     private var spare: FileDescriptor?
@@ -15,6 +18,7 @@ public final class Acceptor {
     private let accepted: (consuming FileDescriptor, SocketAddress?) -> Void
     private let exhausted: (consuming FileDescriptor?) -> Void
     private var isPaused = false
+    private var clientsOfTurn = 0
 
     /// `exhausted` is handed a client at the limit of descriptors, to be told so and closed at once.
     public init(
@@ -27,7 +31,7 @@ public final class Acceptor {
         self.accepted = accepted
         self.exhausted = exhausted
         refillSpare()
-        watch = Watch(number, for: .reading) { [unowned self] _ in readable() }
+        watch = Watch(number, for: .accepting) { [unowned self] _ in readable() }
         watch?.enable()
     }
 
@@ -52,6 +56,11 @@ public final class Acceptor {
         do {
             var peer: SocketAddress?
             guard let client = try descriptor.accept(from: &peer) else { return }
+            clientsOfTurn += 1
+            if clientsOfTurn == Self.clientsPerTurn {
+                clientsOfTurn = 0
+                watch?.yieldTurn()
+            }
             accepted(client, peer)
         } catch {
             if error.code == EMFILE || error.code == ENFILE { shed() }

@@ -84,7 +84,7 @@ public final class Connection {
         isBareWait = true
         let error = await withUnsafeContinuation { (continuation: UnsafeContinuation<ConnectionError?, Never>) in
             switch interest {
-            case .reading:
+            case .reading, .accepting:
                 reader = continuation
                 readWatch?.enable(timeoutMilliseconds: timeoutMilliseconds)
             case .writing:

@@ -5,6 +5,7 @@
 @_spi(ExperimentalCustomExecutors) @_spi(ExperimentalScheduling) internal import _Concurrency
 import CEvent
 import Glibc
+import Posix
 
 /// One libevent loop that is the main executor, the executor of every task, and the one that wakes sleepers.
 ///
@@ -16,12 +17,15 @@ nonisolated final class LoopExecutor: MainExecutor, TaskExecutor, SchedulingExec
     private static let roundsPerTurn = 64
 
     let base: OpaquePointer
+    /// What the loop waits with, as far as it is known: the library opens it first and tells it to nobody.
+    let epoll: Int32?
     private var ready: [UnownedJob] = []
     private var running: [UnownedJob] = []
     private(set) var isStopped = false
     var endOfTurn: [@MainActor () -> Void] = []
 
     private init() {
+        epoll = FileDescriptor.nextNumber
         guard let base = event_base_new() else {
             preconditionFailure("no event loop: out of memory or descriptors")
         }

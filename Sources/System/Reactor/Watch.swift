@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import CEvent
+import Posix
 
 /// Calls back whenever a descriptor is readable or writable, while it is enabled. Does not own the descriptor,
 /// and must be let go before that is closed.
@@ -9,20 +10,30 @@ public final class Watch {
     public enum Interest {
         case reading
         case writing
+        /// As reading, of a socket that several processes listen on, one of which is woken by each client.
+        case accepting
     }
 
     // For deinit, which must not wait for its turn on the loop: the descriptor may be closed right after.
     private nonisolated(unsafe) var event: OpaquePointer?
     private let action: (Bool) -> Void
+    private let descriptor: Int32
+    private let interest: Interest
     public private(set) var isEnabled = false
     private var hasTimeout = false
 
     /// `action` is told whether the time given to `enable` has passed instead.
     public init(_ descriptor: Int32, for interest: Interest, _ action: @escaping (_ isTimeout: Bool) -> Void) {
         self.action = action
-        let kind = Int16(EV_PERSIST) | Int16(interest == .reading ? EV_READ : EV_WRITE)
+        self.descriptor = descriptor
+        self.interest = interest
+        let kind: Int32 =
+            switch interest {
+            case .reading, .accepting: EV_PERSIST | EV_READ
+            case .writing: EV_PERSIST | EV_WRITE
+            }
         event = event_new(
-            LoopExecutor.shared.base, descriptor, kind,
+            LoopExecutor.shared.base, descriptor, Int16(kind),
             { _, kind, context in
                 guard let context else { return }
                 MainActor.assumeIsolated {
@@ -50,6 +61,13 @@ public final class Watch {
             event_add(event, nil)
             hasTimeout = false
         }
+        yieldTurn()
+    }
+
+    /// Lets the other processes that accept from the same socket have the next client, if they wait.
+    public func yieldTurn() {
+        guard isEnabled, interest == .accepting, let epoll = LoopExecutor.shared.epoll else { return }
+        FileDescriptor.waitExclusively(descriptor, in: epoll)
     }
 
     public func disable() {

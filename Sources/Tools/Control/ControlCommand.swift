@@ -10,6 +10,7 @@ nonisolated enum ControlCommand: Hashable, Sendable {
     case showEnvelope(EnvelopeID)
     case showMessage(MessageID)
     case showStatistics
+    case showDelivery(DeliveryView)
     /// One that is answered with a number of envelopes.
     case envelopes(EnvelopeAction, QueueSelector)
     case pause(PausableService)
@@ -40,9 +41,9 @@ nonisolated enum ControlCommand: Hashable, Sendable {
             selector.narrowed(by: filter).map { .showQueue($0) }
         case .envelopes(let action, let selector):
             selector.narrowed(by: filter).map { .envelopes(action, $0) }
-        case .showStatus, .showEnvelope, .showMessage, .showStatistics, .pause, .resume, .log, .stop, .reload, .audit,
-            .traceMessage, .monitor, .trace, .discover, .updateTable, .explain, .encrypt,
-            .walkSPF:
+        case .showStatus, .showEnvelope, .showMessage, .showStatistics, .showDelivery, .pause, .resume, .log, .stop,
+            .reload, .audit, .traceMessage, .monitor, .trace, .discover, .updateTable,
+            .explain, .encrypt, .walkSPF:
             filter == .all ? self : nil
         }
     }
@@ -191,6 +192,11 @@ nonisolated struct CommandForm: Sendable {
             }
         },
         CommandForm("show stats") { _ in .showStatistics },
+        CommandForm("show hosts") { _ in .showDelivery(.hosts) },
+        CommandForm("show routes") { _ in .showDelivery(.routes) },
+        CommandForm("show relays") { _ in .showDelivery(.relays) },
+        CommandForm("show hoststats") { _ in .showDelivery(.hostStatistics) },
+        CommandForm("show destinations") { _ in .showDelivery(.destinations) },
         envelopes("schedule", .schedule),
         envelopes("remove", .remove),
         envelopes("pause envelope", .pause),

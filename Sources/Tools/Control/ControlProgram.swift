@@ -56,6 +56,7 @@ final class ControlProgram {
         case .showEnvelope(let id): try await showEnvelope(id)
         case .showMessage(let id): try await showMessage(id)
         case .showStatistics: try await showStatistics()
+        case .showDelivery(let view): try await showDelivery(view)
         case .envelopes(let action, let selector):
             try await change(action, selector)
         case .pause(.smtp): try await tellListeners(.pause(.smtp))

@@ -67,6 +67,9 @@ nonisolated enum Rows {
         "\(count) envelope\(count == 1 ? "" : "s") \(action.participle)\n"
     }
 
+    /// A value as part of a line; what a remote host said may hold anything.
+    static func shown(_ value: ControlValue) -> String { printable(text(value)) }
+
     private static func text(_ value: ControlValue) -> String {
         switch value {
         case .text(let text): text

@@ -59,6 +59,14 @@ struct HouseProcess: Hashable {
         return fields
     }
 
+    /// The most memory that was ever resident, in bytes.
+    func peakMemory() -> Int? {
+        status["VmHWM"].flatMap { $0.split(separator: " ").first }.flatMap { Int($0) }.map { $0 << 10 }
+    }
+
+    /// What one process may have resident, whatever passes through it; a program for debugging is itself larger.
+    static let memoryLimit = (Host.programs.hasSuffix("/debug") ? 48 : 24) << 20
+
     /// Its real, effective, saved and file system user.
     var uids: [String] { (status["Uid"] ?? "").split(whereSeparator: { $0 == "\t" || $0 == " " }).map(String.init) }
 

@@ -49,6 +49,9 @@ final class Sink {
     /// What arrived: one line each, `message NUMBER connection=N from=<...> to=...`.
     var messages: [String] { program.output.lines(containing: "message ") }
 
+    /// What it has said with that word first: `connect N from=ADDRESS`, `hello N NAME`.
+    func lines(_ word: String) -> [String] { program.output.lines(containing: word) }
+
     func waitForMessages(_ count: Int, seconds: Double = 30) -> Bool {
         program.output.wait(for: count, containing: "message ", seconds: seconds)
     }

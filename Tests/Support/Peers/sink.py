@@ -88,6 +88,8 @@ def serve(connection, number, directory, context, is_immediate):
                 break
             verb = line[:4].upper()
             text = line.decode("latin-1").strip()
+            if verb in (b"EHLO", b"HELO", b"LHLO"):
+                say("hello %d %s" % (number, text[5:]))
             if verb in (b"EHLO", b"LHLO"):
                 is_lmtp = verb == b"LHLO"
                 offer = "" if is_secure or context is None or "offer" in replies else "250-STARTTLS\r\n"
@@ -184,9 +186,9 @@ def main():
     say("ready %s" % (listener.getsockname()[1] if port else address))
     number = 0
     while True:
-        connection, _ = listener.accept()
+        connection, peer = listener.accept()
         number += 1
-        say("connect %d" % number)
+        say("connect %d from=%s" % (number, peer[0]))
         threading.Thread(target=serve, args=(connection, number, directory, context, "--immediate" in options),
                          daemon=True).start()
 

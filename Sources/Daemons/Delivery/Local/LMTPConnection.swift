@@ -111,7 +111,7 @@ final class LMTPConnection {
                 }
             case .close(.refused(let reply)), .close(.lost(let reply)):
                 return reply
-            case .close(.quit), .startTLS:
+            case .close(.quit), .startTLS, .makeKey:
                 return nil
             }
         }

@@ -262,7 +262,8 @@ final class LocalProcess: DaemonProcess {
         case .verbose(let isVerbose):
             child.log.isVerbose = isVerbose
             return [.done(count: 0)]
-        case .showStatus, .queue, .pause, .resume, .stop, .reload, .updateTable, .explain, .showPlan, .lookUp:
+        case .showStatus, .showDelivery, .queue, .pause, .resume, .stop, .reload, .updateTable,
+            .explain, .showPlan, .lookUp:
             return [.failed("not held by local delivery")]
         }
     }

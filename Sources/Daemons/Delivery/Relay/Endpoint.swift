@@ -10,6 +10,10 @@ nonisolated struct Endpoint: Hashable, Sendable {
     let name: Domain
     let address: IPAddress
     let port: UInt16
+    /// Of the host among those of its domain; less is better.
+    var preference: UInt16 = 0
+    /// The key of the credentials.
+    var label: String?
 
     /// As the log writes it, for example `smtp://192.0.2.1:25`.
     var description: String { "\(word)://\(address.hostText):\(port)" }
@@ -27,6 +31,12 @@ nonisolated struct Endpoint: Hashable, Sendable {
 
     /// As a delivery's line names it: `192.0.2.1 (mx.example.org)`.
     var relayName: String { "\(address.hostText) (\(name))" }
+
+    /// Whether both are addresses of one host, which are raced.
+    func isSameHost(as other: Endpoint) -> Bool {
+        name == other.name && port == other.port && scheme == other.scheme && preference == other.preference
+            && label == other.label
+    }
 }
 
 nonisolated extension RelayURL.Scheme {
@@ -42,7 +52,7 @@ nonisolated extension RelayURL.Scheme {
 
 /// What a route came to.
 nonisolated enum RouteResult: Hashable, Sendable {
-    /// Best first, never empty.
+    /// Best first, never empty; the addresses of a host are neighbours.
     case endpoints([Endpoint])
     /// What to tell about every message that waits for it.
     case outcome(DeliveryOutcome)

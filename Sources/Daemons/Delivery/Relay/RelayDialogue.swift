@@ -4,12 +4,16 @@ import Bytes
 import Configuration
 import IPC
 import Mail
+import Message
 import Posix
 import Reactor
 import SMTP
 
 /// What is said over one connection: a `ClientSession` fed with replies, its commands and the content written out.
 final class RelayDialogue {
+    // A few milliseconds, behind which others have their turn.
+    private static let iterationsAtOnce = 1000
+
     private let session: RelaySession
     private let connection: Connection
     private let endpoint: Endpoint
@@ -19,8 +23,12 @@ final class RelayDialogue {
     private var task: RelayTask?
     private var isContentSent = false
     private var hasDecidedOnTLS = false
+    /// What the content has to be converted by, for a server that takes seven bits only.
+    private var conversion: EightBitFindings?
     /// Why it ended, where that was not our wish.
     private(set) var error: String?
+    /// What to prove ourselves with before the first message.
+    var credentials: RelayCredentials?
 
     init(_ session: RelaySession, _ connection: Connection, _ endpoint: Endpoint, name: Domain, source: String) {
         self.session = session
@@ -34,7 +42,10 @@ final class RelayDialogue {
         case .required(.full), .immediate(.full): client.isVerified = true
         case .none, .opportunistic, .required(.none), .immediate(.none): break
         }
+        client.mostRefusedRecipients = session.refusalLimit
     }
+
+    var rejectsAllMessages: Bool { client.rejectsAllMessages }
 
     /// Returns when nothing is left to say; the reason in a word.
     func run() async -> String {
@@ -56,6 +67,13 @@ final class RelayDialogue {
                 action = await sendChunk()
             case .idle:
                 action = await idle()
+            case .makeKey(var key):
+                var made = key.advance(Self.iterationsAtOnce)
+                while made == nil {
+                    await Task.yield()
+                    made = key.advance(Self.iterationsAtOnce)
+                }
+                action = client.keyMade(made ?? [])
             case .startTLS:
                 guard let next = await startTLS() else { return "error" }
                 action = next
@@ -86,6 +104,14 @@ final class RelayDialogue {
             }
         }
         guard error == nil else { return client.quit() }
+        if let credentials {
+            self.credentials = nil
+            let nonce =
+                Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)
+                + Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)
+            return client.authenticate(
+                user: credentials.user, password: Secret(credentials.password), nonce: nonce)
+        }
         session.establish(endpoint)
         return await startNext()
     }
@@ -112,6 +138,7 @@ final class RelayDialogue {
         case .refused(let reply), .lost(let reply):
             if client.channel == .plain, hasDecidedOnTLS, !session.isEstablished { session.refusedTLS(endpoint) }
             error = "\(reply)"
+            session.lost(reply)
             return "error"
         }
     }
@@ -143,23 +170,52 @@ final class RelayDialogue {
         }
         task = next
         isContentSent = false
+        conversion = nil
+        var length = next.content.length
+        var request = next.request
+        if !client.offer.extensions.contains(.eightBitMIME) {
+            do {
+                switch try await SevenBitContent.examine(next.content) {
+                case .plain: break
+                case .inconvertible: return refuse(next, .needsEightBit)
+                case .converted(let findings, let size):
+                    conversion = findings
+                    length = size
+                    request.body = .sevenBit
+                }
+            } catch {
+                return refuse(next, .unreadable(error))
+            }
+        }
         let recipients = next.recipients.map { ClientSession.Recipient($0.destination, report: $0.report) }
         var transaction = ClientSession.Transaction(
-            sender: session.rewritten(next.sender), recipients: recipients, request: next.request,
-            size: ByteCount(Int(clamping: next.content.length)))
+            sender: session.rewritten(next.sender), recipients: recipients, request: request,
+            size: ByteCount(Int(clamping: length)))
         transaction.timeLeft = next.request.deadline.map { $0.time - SystemClock.now() }
         return client.start(transaction)
+    }
+
+    // The server is not even asked.
+    private func refuse(_ task: RelayTask, _ reply: Reply) -> ClientSession.Action {
+        let outcome = reply.isPermanent ? DeliveryOutcome.failed(reply) : .deferred(reply)
+        return .finished(Array(repeating: outcome, count: task.recipients.count), then: .idle)
     }
 
     private func sendContent() async -> ClientSession.Action {
         guard let content = task?.content else { return client.contentUnavailable() }
         var encoder = DataEncoder()
         var reader = Content.Reader(content)
+        var form = conversion.map { SevenBitForm($0) }
         isContentSent = true
         do {
             while let slice = try reader.next() {
-                connection.write { encoder.encode(slice.span, into: &$0) }
+                connection.write { encoder.encode(form.converted(slice).span, into: &$0) }
                 try await connection.room(timeoutMilliseconds: RelaySession.replyTimeout)
+            }
+            if form != nil {
+                var rest: [UInt8] = []
+                form?.finish(into: &rest)
+                connection.write { encoder.encode(rest.span, into: &$0) }
             }
         } catch let error as SystemError {
             self.error = "content: \(error)"
@@ -217,5 +273,25 @@ extension ClientSession.Continuation {
         case .close(.lost), .close(.refused): true
         case .close(.quit), .idle, .send: false
         }
+    }
+}
+
+extension Optional<SevenBitForm> {
+    /// The bytes as they leave: as they are where there is nothing to convert.
+    fileprivate mutating func converted(_ slice: [UInt8]) -> [UInt8] {
+        guard self != nil else { return slice }
+        var output: [UInt8] = []
+        self?.take(slice.span, into: &output)
+        return output
+    }
+}
+
+extension Reply {
+    // RFC 6152 section 3, RFC 3463 section 3.7
+    fileprivate static let needsEightBit = Reply(
+        554, EnhancedStatus(5, 6, 3), "Eight-bit content, which the next host does not take and nothing converts")
+
+    fileprivate static func unreadable(_ error: any Error) -> Reply {
+        Reply(451, EnhancedStatus(4, 3, 0), "Message content not available: \(error)")
     }
 }

@@ -6,12 +6,23 @@ import IPC
 import Mail
 import Posix
 import Reactor
+import Schedule
 import TLS
 
 /// Delivers to other hosts: sorts by action and domain, and keeps the connections of each route.
 final class RelayProcess: DaemonProcess {
     // Descriptors that are not for connections: edges, the log, bodies of messages.
     private static let reservedDescriptors = 128
+    // Destinations that are remembered; more only while they are all in use.
+    private static let mostGroups = 20_000
+    private static let mostDomainStates = 20_000
+    // The reference forgets what it knows of a host after four hours.
+    private static let stateLifetime = Interval.hours(4)
+
+    struct DomainState {
+        let time: Timestamp
+        let text: String
+    }
 
     let child: Child
     let queue: QueueLink
@@ -21,11 +32,14 @@ final class RelayProcess: DaemonProcess {
     let lookup: RouteLookup
     let tls: RelayTLS
     var penalties = Penalties()
+    var book = ConnectionBook()
+    var addresses = AddressMemory()
+    private var groups: [String: RelayGroup] = [:]
+    private var domainStates: [String: DomainState] = [:]
     private var configuration: ServerConfiguration
     private var routes: [RouteKey: RelayRoute] = [:]
     // Routes of a configuration that has been replaced; they end with their messages.
     private var retired: [RelayRoute] = []
-    private var connections: [IPAddress: Int] = [:]
     private var desk: ControlDesk?
 
     init(_ child: Child) {
@@ -43,12 +57,17 @@ final class RelayProcess: DaemonProcess {
         tls = RelayTLS(child)
         lookup = RouteLookup(
             configuration, ownName: name,
-            ownAddresses: Set(child.assignment.localAddresses.compactMap { IPAddress($0) }))
+            ownAddresses: Set(child.assignment.localAddresses.compactMap { IPAddress($0) }), tables: tables)
+        lookup.warn = { text in child.log.warning(text) }
     }
 
     func begin() throws {
         queue.wanted = { [unowned self] request, content in take(request, content) }
-        queue.forgetFailures = { [unowned self] in penalties = Penalties() }
+        queue.forgetFailures = { [unowned self] in
+            penalties = Penalties()
+            for group in groups.values { group.concurrency = Concurrency() }
+            for route in routes.values { route.retryNow() }
+        }
         child.peerArrived = { [unowned self] grant, descriptor in join(grant, descriptor) }
         child.drained = { [unowned self] seconds in
             queue.drain(seconds)
@@ -161,6 +180,7 @@ final class RelayProcess: DaemonProcess {
         relay: String = "-"
     ) {
         guard queue.decide(work.id, outcome) else { return }
+        noteState(of: work.destination.domain.canonical, outcome)
         let id = session ?? SessionID(Randomness.integer())
         child.log.info(
             DeliveryLine.relay(id, work, source: source, relay: relay, outcome, now: SystemClock.now()))
@@ -172,12 +192,7 @@ final class RelayProcess: DaemonProcess {
         Int(counters["mta.session"]) < max(8, Int(child.assignment.descriptorLimit) - Self.reservedDescriptors)
     }
 
-    /// Counts a connection to that host; false when it has as many as it may have.
-    func enter(_ address: IPAddress, limit: Int) -> Bool {
-        guard connections[address, default: 0] < max(1, limit) else { return false }
-        connections[address, default: 0] += 1
-        return true
-    }
+    var now: Instant { Instant(milliseconds: Int64(clamping: Loop.milliseconds)) }
 
     /// Makes room at a host that has as many connections as it may have.
     func evictIdle(at address: IPAddress) -> Bool {
@@ -185,19 +200,65 @@ final class RelayProcess: DaemonProcess {
         return false
     }
 
-    func leave(_ address: IPAddress) {
-        connections[address, default: 1] -= 1
-        if connections[address] == 0 { connections[address] = nil }
+    func group(of endpoints: [Endpoint]) -> RelayGroup {
+        let name = RelayGroup.name(of: endpoints)
+        if let group = groups[name] { return group }
+        if groups.count >= Self.mostGroups { groups = groups.filter { !$0.value.isForgotten(now: now) } }
+        let group = RelayGroup(name)
+        groups[name] = group
+        return group
+    }
+
+    // MARK: Views
+
+    var allRoutes: [RelayRoute] { Array(routes.values) + retired }
+    var allGroups: [RelayGroup] { Array(groups.values) }
+
+    private func noteState(of domain: String, _ outcome: DeliveryOutcome) {
+        let time = SystemClock.now()
+        if domainStates.count >= Self.mostDomainStates {
+            domainStates = domainStates.filter { $0.value.time + Self.stateLifetime > time }
+            if domainStates.count >= Self.mostDomainStates { domainStates.removeAll() }
+        }
+        domainStates[domain] = DomainState(time: time, text: "\(outcome.reply)")
+    }
+
+    /// The last word of each domain, of those heard within the last hours.
+    var recentStates: [(domain: String, state: DomainState)] {
+        let time = SystemClock.now()
+        return domainStates.filter { $0.value.time + Self.stateLifetime > time }
+            .map { (domain: $0.key, state: $0.value) }.sorted { $0.domain < $1.domain }
     }
 
     // MARK: Orders
 
+    private func countObjects() {
+        var hosts = 0, sources = 0, connectors = 0, domains = 0, routes = 0
+        for (scope, line) in book.lines where line.count > 0 {
+            switch scope {
+            case .host: hosts += 1
+            case .source: sources += 1
+            case .connector: connectors += 1
+            case .domain: domains += 1
+            case .route: routes += 1
+            case .relay: break
+            }
+        }
+        counters.set("mta.host", Int64(hosts))
+        counters.set("mta.source", Int64(sources))
+        counters.set("mta.connector", Int64(connectors))
+        counters.set("mta.domain", Int64(domains))
+        counters.set("mta.route", Int64(routes))
+    }
+
     private func answer(_ request: ControlRequest) -> [ControlAnswer] {
         switch request {
         case .showStatistics:
-            counters.set("mta.host", Int64(connections.count))
+            countObjects()
             counters.set("mta.task.running", Int64(queue.ledger.begunCount))
             return counters.answers
+        case .showDelivery(let view):
+            return RelayView(self).answers(view)
         case .verbose(let isVerbose):
             child.log.isVerbose = isVerbose
             return [.done(count: 0)]

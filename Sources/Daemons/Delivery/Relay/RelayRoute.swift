@@ -5,16 +5,24 @@ import Configuration
 import IPC
 import Mail
 import Reactor
+import Schedule
 
 /// The messages of one route and the connections that take them.
 ///
-/// The first connection goes alone; when it stands, as many follow as there are messages that wait, up to the limit. A
-/// session that has delivered takes the next message.
+/// The first connection goes alone; when it stands, as many follow as there are messages that wait, as limits allow and
+/// as its hosts are trusted with. A session that has delivered takes the next message.
 final class RelayRoute {
     // What the reference waits at a limit.
     private static let retryMilliseconds: UInt64 = 5_000
     // What an idle connection of another route needs to make room.
     private static let roomMilliseconds: UInt64 = 100
+
+    /// Why a connection that is wanted is not opened.
+    struct Obstacle {
+        var reason: String
+        /// In monotonic milliseconds.
+        var until: UInt64
+    }
 
     let key: RouteKey
     let action: RelayAction
@@ -28,6 +36,13 @@ final class RelayRoute {
     private var isProven = false
     private var turn = 0
     private let retryTimer = Timer()
+    private(set) var obstacle: Obstacle?
+    /// Where the last search led to.
+    private(set) var group: RelayGroup?
+    // How many connections its hosts may have by the limits of each of them.
+    private var reach = 1
+    /// When the last connection was opened.
+    private(set) var lastConnection: UInt64?
 
     init(_ key: RouteKey, _ action: RelayAction, _ limits: RelayLimits, _ process: RelayProcess) {
         self.key = key
@@ -36,11 +51,15 @@ final class RelayRoute {
         self.process = process
     }
 
-    private var waiting: Int { tasks.count - start }
+    var waiting: Int { tasks.count - start }
+    var connections: Int { sessions.count }
     var isUnused: Bool { waiting == 0 && sessions.isEmpty && !retryTimer.isRunning }
+    /// As `show relays` names it.
+    var name: String { "[relay:\(key.domain.isEmpty ? key.action : key.domain)]" }
+    var allSessions: [RelaySession] { Array(sessions.values) }
 
     private var connectionLimit: Int {
-        max(1, min(limits.connectionsPerHost, limits.connectionsPerRelay, limits.connectionsPerDomain))
+        max(1, min(limits.connectionsPerRelay, limits.connectionsPerDomain, reach))
     }
 
     func add(_ task: RelayTask) {
@@ -82,7 +101,11 @@ final class RelayRoute {
         // Where the last connection could not be had, the next one waits too.
         guard !process.queue.isDraining, !retryTimer.isRunning else { return }
         while connecting < wanted, sessions.count < connectionLimit, isProven || sessions.isEmpty {
-            guard process.mayConnect else { return retryLater() }
+            guard process.mayConnect else { return retryLater(because: "too many connections") }
+            if let group, !group.mayOpen {
+                obstacle = Obstacle(reason: group.excuse, until: Loop.milliseconds)
+                return group.wait(self)
+            }
             open()
         }
     }
@@ -92,6 +115,8 @@ final class RelayRoute {
         turn += 1
         sessions[ObjectIdentifier(session)] = session
         connecting += 1
+        lastConnection = Loop.milliseconds
+        if let group { session.enter(group) }
         process.counters.add("mta.session")
         Task { [self] in
             await session.run()
@@ -99,15 +124,34 @@ final class RelayRoute {
             if !session.isEstablished { connecting -= 1 }
             sessions[ObjectIdentifier(session)] = nil
             if sessions.isEmpty { isProven = false }
+            session.leaveGroup()
             pump()
             if isUnused { process.forget(self) }
         }
+    }
+
+    /// Where the search of a session has led: true when it may go there now.
+    func found(_ endpoints: [Endpoint], by session: RelaySession) -> Bool {
+        let group = process.group(of: endpoints)
+        self.group = group
+        let addresses = Set(endpoints.map(\.address)).count
+        reach = addresses * max(1, min(limits.connectionsPerHost, limits.connectionsPerRoute))
+        if session.group === group { return true }
+        session.leaveGroup()
+        guard group.mayOpen else {
+            obstacle = Obstacle(reason: group.excuse, until: Loop.milliseconds)
+            group.wait(self)
+            return false
+        }
+        session.enter(group)
+        return true
     }
 
     /// The session has been greeted: the route leads somewhere.
     func established() {
         connecting -= 1
         isProven = true
+        obstacle = nil
         // The session takes the first message itself, as soon as it is asked to.
         pump(taken: 1)
     }
@@ -123,17 +167,34 @@ final class RelayRoute {
     }
 
     /// All hosts are at their limits; later there may be room, and soon where an idle connection gives way.
-    func limited(at address: IPAddress) {
-        retryLater(process.evictIdle(at: address) ? Self.roomMilliseconds : Self.retryMilliseconds)
+    func limited(at address: IPAddress, because reason: String) {
+        retryLater(
+            process.evictIdle(at: address) ? Self.roomMilliseconds : Self.retryMilliseconds, because: reason)
     }
 
-    private func retryLater(_ milliseconds: UInt64 = retryMilliseconds) {
+    /// A delay between connections has not passed yet.
+    func limited(until moment: UInt64, because reason: String) {
+        let now = Loop.milliseconds
+        retryLater(moment > now ? moment - now : 1, because: reason)
+    }
+
+    private func retryLater(_ milliseconds: UInt64 = retryMilliseconds, because reason: String) {
         guard !retryTimer.isRunning else { return }
+        obstacle = Obstacle(reason: reason, until: Loop.milliseconds + milliseconds)
         retryTimer.start(afterMilliseconds: milliseconds) { [weak self] in
             guard let self else { return }
+            obstacle = nil
             pump()
             if isUnused { process.forget(self) }
         }
+    }
+
+    /// An administrator wants to see a try now.
+    func retryNow() {
+        guard retryTimer.isRunning else { return }
+        retryTimer.stop()
+        obstacle = nil
+        pump()
     }
 
     /// Ends one session that waits for a message with a connection to that host; false when there is none.
@@ -145,7 +206,7 @@ final class RelayRoute {
 
     /// No host took the connection. Where others stand, the messages wait for them.
     func unreachable(_ outcome: DeliveryOutcome, by session: RelaySession) {
-        guard sessions.count <= 1 || !isProven else { return retryLater() }
+        guard sessions.count <= 1 || !isProven else { return retryLater(because: "\(outcome.reply)") }
         let lost = tasks[start...]
         tasks = []
         start = 0

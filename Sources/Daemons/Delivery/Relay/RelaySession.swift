@@ -9,26 +9,36 @@ import Mail
 import Posix
 import Reactor
 import SMTP
+import Schedule
 import TLS
 
 /// One connection of a route, from the search for a host that answers to the last message.
 final class RelaySession {
     private static let connectMilliseconds: UInt64 = 30_000
+    // Sources of one action that are asked for until one has the family of a host.
+    private static let mostSources = 8
     // RFC 5321 section 4.5.3.2 has 5 minutes for most commands, 10 for the end of data.
     private static let replyMilliseconds: UInt64 = 300_000
     private static let verdictMilliseconds: UInt64 = 600_000
 
+    enum Stage: String {
+        case searching, connecting, greeting, delivering, idle
+    }
+
     let id = SessionID(Randomness.integer())
-    private let route: RelayRoute
+    let route: RelayRoute
     private let process: RelayProcess
     private let turn: Int
+    private(set) var stage = Stage.searching
     /// The server has greeted us and taken our greeting.
     private(set) var isEstablished = false
-    /// Of the host that it is connected to.
-    private(set) var address: IPAddress?
+    /// What it is connected to.
+    private(set) var endpoint: Endpoint?
+    private(set) var source: IPAddress?
+    private(set) var group: RelayGroup?
     private var isEnding = false
     private var channel: TLSChannel?
-    private var messages = 0
+    private(set) var messages = 0
     private var waiter: UnsafeContinuation<Void, Never>?
     private let idleTimer = Timer()
 
@@ -38,10 +48,26 @@ final class RelaySession {
         self.turn = turn
     }
 
+    /// Of the host that it is connected to.
+    var address: IPAddress? { endpoint?.address }
+
     private enum Attempt {
         /// The dialogue has been had.
         case served
         case failed(String)
+        /// The host is not to blame.
+        case unable(String)
+    }
+
+    func enter(_ group: RelayGroup) {
+        self.group = group
+        group.enter()
+    }
+
+    func leaveGroup() {
+        let left = group
+        group = nil
+        left?.leave()
     }
 
     func run() async {
@@ -50,67 +76,150 @@ final class RelaySession {
         case .outcome(let outcome): return route.unreachable(outcome, by: self)
         case .endpoints(let found): endpoints = found
         }
-        let source: IPAddress?
+        guard route.found(endpoints, by: self) else { return }
         do {
-            source = try await sourceAddress()
+            source = try await sourceAddress(for: endpoints)
         } catch {
             return route.unreachable(Self.deferred("Could not retrieve source address"), by: self)
         }
-        var reason: String?
-        var limited: IPAddress?
-        for endpoint in endpoints {
-            if process.penalties.isBlocked(endpoint, now: Loop.milliseconds) { continue }
-            if let source, source.family != endpoint.address.family { continue }
-            if let missing = missingFeature(endpoint) {
-                // The host is not to blame.
-                reason = missing
-                continue
-            }
-            guard process.enter(endpoint.address, limit: route.limits.connectionsPerHost) else {
-                limited = endpoint.address
-                continue
-            }
-            address = endpoint.address
-            let result = await attempt(endpoint, from: source)
-            process.leave(endpoint.address)
-            switch result {
+        var search = Search()
+        for host in hosts(endpoints) {
+            let candidates = host.filter { isUsable($0, &search) }
+            guard !candidates.isEmpty else { continue }
+            stage = .connecting
+            switch await attempt(candidates) {
             case .served: return
-            case .failed(let text):
-                reason = text
-                let seconds = process.penalties.failed(endpoint, now: Loop.milliseconds)
-                process.child.log.info(
-                    "smtp-out: Disabling route \(source?.hostText ?? "[]") <-> \(endpoint.relayName) for \(seconds)s")
+            case .failed(let reason), .unable(let reason): search.reason = reason
             }
         }
-        if let limited { return route.limited(at: limited) }
-        route.unreachable(Self.deferred(reason ?? "All routes to destination blocked"), by: self)
+        if let (address, reason) = search.full { return route.limited(at: address, because: reason) }
+        if let (moment, reason) = search.early { return route.limited(until: moment, because: reason) }
+        let reason = search.reason ?? search.blocked ?? "Address family mismatch on destination MXs"
+        route.unreachable(Self.deferred(reason), by: self)
     }
 
     private static func deferred(_ text: String) -> DeliveryOutcome {
         .deferred(Reply(451, EnhancedStatus(4, 4, 1), text))
     }
 
-    private func sourceAddress() async throws -> IPAddress? {
+    // A source of the family of a host, if there is one; they come round and round.
+    private func sourceAddress(for endpoints: [Endpoint]) async throws -> IPAddress? {
         guard route.action.source != nil else { return nil }
-        switch try await process.tables.request(.source(action: route.key.action)) {
-        case .source(let address): return address
-        case .heloName, .temporaryFailure: throw PeerError.gone
+        let families = Set(endpoints.map(\.address.family))
+        var seen: [IPAddress] = []
+        while true {
+            guard case .source(let address) = try await process.tables.request(.source(action: route.key.action))
+            else { throw PeerError.gone }
+            guard let address, !families.contains(address.family) else { return address }
+            guard !seen.contains(address), seen.count < Self.mostSources else { return address }
+            seen.append(address)
         }
+    }
+
+    // MARK: Which host
+
+    private struct Search {
+        /// Why the last host that was tried failed.
+        var reason: String?
+        var blocked: String?
+        var full: (IPAddress, String)?
+        var early: (UInt64, String)?
+    }
+
+    /// The addresses of each host together, hosts of equal preference with the fewest connections first.
+    private func hosts(_ endpoints: [Endpoint]) -> [[Endpoint]] {
+        var hosts: [[Endpoint]] = []
+        for endpoint in endpoints {
+            if let last = hosts.last?.last, last.isSameHost(as: endpoint) {
+                hosts[hosts.count - 1].append(endpoint)
+            } else {
+                hosts.append([endpoint])
+            }
+        }
+        let now = process.now
+        let ranked = hosts.enumerated().map { place, host in
+            (
+                preference: host.first?.preference ?? 0,
+                connections: host.map { process.book.count(.host($0.address)) }.reduce(0, +), place: place,
+                host: host
+            )
+        }.sorted { ($0.preference, $0.connections, $0.place) < ($1.preference, $1.connections, $1.place) }
+        return ranked.map { item in
+            let order = process.addresses.ordered(item.host.map(\.address), now: now)
+            return order.compactMap { address in item.host.first { $0.address == address } }
+        }
+    }
+
+    private func isUsable(_ endpoint: Endpoint, _ search: inout Search) -> Bool {
+        if let source, source.family != endpoint.address.family { return false }
+        if let entry = process.penalties.entry(endpoint, from: source), entry.until > Loop.milliseconds {
+            search.blocked = "All routes to destination blocked"
+            return false
+        }
+        switch process.book.verdict(limits(endpoint), now: process.now) {
+        case .free: return true
+        case .full(let scope):
+            search.full = (endpoint.address, "\(scope.limitName) \(route.key.domain)")
+            return false
+        case .early(let scope, let until):
+            let moment = UInt64(clamping: until.milliseconds)
+            if search.early.map({ moment < $0.0 }) ?? true { search.early = (moment, scope.delayName) }
+            return false
+        }
+    }
+
+    /// What a connection to the host counts for. A delay that is not written is kept only towards who has failed or
+    /// said that he has had enough: who takes our mail need not be spared.
+    private func limits(_ endpoint: Endpoint) -> [ConnectionBook.Limit] {
+        let limits = route.limits
+        let isTroubled =
+            process.penalties.entry(endpoint, from: source) != nil || group?.concurrency.reason != nil
+        func delay(_ name: RelayLimits.Name) -> Interval {
+            isTroubled || limits.written.contains(name) ? .seconds(Int64(limits[name])) : .seconds(0)
+        }
+        let relay = "\(route.key.action) \(route.key.domain)"
+        return [
+            .init(.host(endpoint.address), most: limits.connectionsPerHost, delay: delay(.hostDelay)),
+            .init(
+                .route(source: source, host: endpoint.address), most: limits.connectionsPerRoute,
+                delay: delay(.routeDelay), pause: delay(.routeReconnectionDelay)),
+            .init(.source(source), most: limits.connectionsPerSource, delay: delay(.sourceDelay)),
+            .init(
+                .connector(relay: relay, source: source), most: limits.connectionsPerConnector,
+                delay: delay(.connectorDelay)),
+            .init(.relay(relay), most: limits.connectionsPerRelay, delay: delay(.relayDelay)),
+            .init(.domain(route.key.domain), most: limits.connectionsPerDomain, delay: delay(.domainDelay)),
+        ]
     }
 
     // MARK: One host
 
-    private func attempt(_ endpoint: Endpoint, from source: IPAddress?) async -> Attempt {
-        process.child.log.info("\(id) mta connecting address=\(endpoint.description) host=\(endpoint.name)")
-        let descriptor: FileDescriptor
-        do {
-            descriptor = try await Dialing.connect(
-                to: .internet(endpoint.address, port: endpoint.port), from: source,
-                timeoutMilliseconds: Self.connectMilliseconds)
-        } catch {
-            _ = fail("\(error)")
+    private func attempt(_ candidates: [Endpoint]) async -> Attempt {
+        var opened: [Int: [ConnectionBook.Limit]] = [:]
+        defer { for limits in opened.values { process.book.close(limits, now: process.now) } }
+        let race = DialRace(
+            candidates.map { .internet($0.address, port: $0.port) }, from: source,
+            timeoutMilliseconds: Self.connectMilliseconds,
+            began: { [self] index in
+                let endpoint = candidates[index]
+                opened[index] = limits(endpoint)
+                process.book.open(limits(endpoint), now: process.now)
+                process.child.log.info("\(id) mta connecting address=\(endpoint.description) host=\(endpoint.name)")
+            },
+            lost: { [self] index, error in
+                process.addresses.failed(candidates[index].address, now: process.now)
+                if let closed = opened.removeValue(forKey: index) { process.book.close(closed, now: process.now) }
+                guard let error else { return }
+                process.child.log.info("\(id) mta error reason=\(VisibleText("\(error)"))")
+                penalize(candidates[index], because: "Network error on destination MXs: \(error)")
+            })
+        guard let winner = await race.run(), let descriptor = winner.descriptor.take() else {
             return .failed("Network error on destination MXs")
         }
+        let endpoint = candidates[winner.index]
+        self.endpoint = endpoint
+        stage = .greeting
+        process.addresses.answered(endpoint.address, now: process.now)
         process.child.log.info("\(id) mta connected")
         let local: IPAddress? =
             switch descriptor.localAddress {
@@ -119,11 +228,26 @@ final class RelaySession {
             }
         let connection = Connection(descriptor)
         defer { connection.close() }
-        guard let name = await greetingName(local) else { return fail("Could not retrieve helo name") }
+        let result = await serve(connection, endpoint, local)
+        self.endpoint = nil
+        if case .failed(let reason) = result { penalize(endpoint, because: reason) }
+        return result
+    }
+
+    private func serve(_ connection: Connection, _ endpoint: Endpoint, _ local: IPAddress?) async -> Attempt {
+        guard let name = await greetingName(local) else { return unable("Could not retrieve helo name") }
         let dialogue = RelayDialogue(self, connection, endpoint, name: name, source: local?.hostText ?? "-")
+        if let label = endpoint.label, route.action.credentials != nil {
+            let question = RelayToLookup.credentials(action: route.key.action, label: label)
+            guard case .credentials(let found?)? = try? await process.tables.request(question) else {
+                return unable("Could not retrieve credentials for \(VisibleText(label))")
+            }
+            dialogue.credentials = found
+        }
         let ending = await dialogue.run()
         if let channel { process.tls.keepSession(of: channel, endpoint, route.action) }
         if let error = dialogue.error { process.child.log.info("\(id) mta error reason=\(VisibleText(error))") }
+        if dialogue.rejectsAllMessages { process.child.log.info("\(id) mta host-rejects-all-mails") }
         process.child.log.info("\(id) mta disconnected reason=\(ending) messages=\(messages)")
         return isEstablished ? .served : .failed(dialogue.error ?? "Network error on destination MXs")
     }
@@ -177,22 +301,27 @@ final class RelaySession {
         if case .opportunistic = endpoint.security { process.tls.memory.failed(endpoint, now: Loop.milliseconds) }
     }
 
-    private func fail(_ reason: String) -> Attempt {
+    private func unable(_ reason: String) -> Attempt {
         process.child.log.info("\(id) mta error reason=\(VisibleText(reason))")
-        return .failed(reason)
+        return .unable(reason)
     }
 
-    /// What the configuration demands of this connection and cannot be given to it.
-    private func missingFeature(_ endpoint: Endpoint) -> String? {
-        route.action.credentials == nil ? nil : "Refuse to AUTH over insecure channel"
+    private func penalize(_ endpoint: Endpoint, because reason: String) {
+        group?.concurrency.refused(because: reason, now: process.now)
+        let seconds = process.penalties.failed(
+            endpoint, from: source, because: reason, now: Loop.milliseconds)
+        process.child.log.info(
+            "smtp-out: Disabling route \(source?.hostText ?? "[]") <-> \(endpoint.relayName) for \(seconds)s")
     }
 
     private func greetingName(_ local: IPAddress?) async -> Domain? {
+        if route.action.heloSource != nil, let local {
+            let wanted = RelayToLookup.heloName(action: route.key.action, source: local)
+            guard case .heloName(let name)? = try? await process.tables.request(wanted) else { return nil }
+            return name ?? process.serverName
+        }
         if let text = route.action.helo { return Domain(text) }
-        guard route.action.heloSource != nil, let local else { return process.serverName }
-        let wanted = RelayToLookup.heloName(action: route.key.action, source: local)
-        guard case .heloName(let name)? = try? await process.tables.request(wanted) else { return nil }
-        return name ?? process.serverName
+        return process.serverName
     }
 
     // MARK: For the dialogue
@@ -200,15 +329,20 @@ final class RelaySession {
     func establish(_ endpoint: Endpoint) {
         guard !isEstablished else { return }
         isEstablished = true
-        process.penalties.succeeded(endpoint)
+        stage = .delivering
+        process.penalties.succeeded(endpoint, from: source)
+        group?.concurrency.succeeded(now: process.now)
         route.established()
     }
 
     /// The next message; nil when the session should end. Waits a little for one.
     func nextTask() async -> RelayTask? {
-        guard messages < max(1, route.limits.mailsPerSession) else { return nil }
+        guard messages < max(1, route.limits.mailsPerSession), !isEnding else { return nil }
+        let pause = UInt64(route.limits.transactionDelay.seconds) * 1000
+        if pause > 0, messages > 0 { await Loop.pause(milliseconds: pause) }
         if let task = route.take() { return task }
         guard !process.queue.isDraining, messages > 0, route.limits.keepAlive.seconds > 0 else { return nil }
+        stage = .idle
         await withUnsafeContinuation { continuation in
             waiter = continuation
             route.park(self)
@@ -218,6 +352,7 @@ final class RelaySession {
                 wake()
             }
         }
+        stage = .delivering
         return isEnding ? nil : route.take()
     }
 
@@ -240,12 +375,26 @@ final class RelaySession {
     func giveBack(_ task: RelayTask) { route.giveBack(task) }
 
     func decide(_ work: RecipientWork, _ outcome: DeliveryOutcome, source: String, relay: String) {
+        switch outcome {
+        case .delivered:
+            group?.concurrency.succeeded(now: process.now)
+        case .deferred(let reply):
+            if reply.asksForLess { group?.concurrency.refused(because: "\(reply)", now: process.now) }
+        case .failed:
+            break
+        }
         process.decide(work, outcome, session: id, source: source, relay: relay)
+    }
+
+    /// The connection has ended against our wish, perhaps with a word why.
+    func lost(_ reply: Reply) {
+        if isEstablished, reply.asksForLess { group?.concurrency.refused(because: "\(reply)", now: process.now) }
     }
 
     func rewritten(_ sender: ReversePath) -> ReversePath { route.action.rewritten(sender) }
 
     var hasMessages: Bool { messages > 0 }
+    var refusalLimit: Int { max(1, route.limits.failuresPerSession) }
 
     static var replyTimeout: UInt64 { replyMilliseconds }
     static var verdictTimeout: UInt64 { verdictMilliseconds }

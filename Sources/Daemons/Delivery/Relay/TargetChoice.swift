@@ -32,7 +32,9 @@ nonisolated struct TargetChoice: Sendable {
         for target in better.sorted(by: { $0.preference < $1.preference }) {
             for address in target.addresses where mayConnect(to: address) {
                 endpoints.append(
-                    Endpoint(scheme: .smtp, security: security, name: target.name, address: address, port: Self.port))
+                    Endpoint(
+                        scheme: .smtp, security: security, name: target.name, address: address, port: Self.port,
+                        preference: target.preference))
             }
         }
         guard !endpoints.isEmpty else {
@@ -43,7 +45,8 @@ nonisolated struct TargetChoice: Sendable {
 
     /// A host that the administrator named: it may be anything, this host too.
     func host(
-        _ targets: [RouteTarget], _ url: RelayURL, _ encryption: RelayAction.Encryption = .opportunistic
+        _ targets: [RouteTarget], _ url: RelayURL, _ encryption: RelayAction.Encryption = .opportunistic,
+        preference: UInt16 = 0
     ) -> [Endpoint] {
         // A host in plain text under an action that wants TLS is none.
         guard let security = SecurityPolicy(url.scheme, encryption) else { return [] }
@@ -51,7 +54,7 @@ nonisolated struct TargetChoice: Sendable {
             target.addresses.map { address in
                 Endpoint(
                     scheme: url.scheme, security: security, name: target.name, address: address,
-                    port: url.port ?? url.scheme.usualPort)
+                    port: url.port ?? url.scheme.usualPort, preference: preference, label: url.label)
             }
         }
     }
@@ -66,6 +69,11 @@ nonisolated struct TargetChoice: Sendable {
             return .outcome(.deferred(Reply(451, EnhancedStatus(4, 4, 4), text)))
         }
         return .endpoints(usable)
+    }
+
+    /// Whether this host is among them under that name.
+    func isListed(_ name: Domain?, in targets: [RouteTarget]) -> Bool {
+        targets.contains { isOwn($0, name ?? ownName) }
     }
 
     private func isOwn(_ target: RouteTarget, _ name: Domain) -> Bool {

@@ -33,6 +33,9 @@ int martlet_open_at(int directory, const char *path, int flags, unsigned int mod
 /* openat2 with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS. */
 int martlet_open_beneath(int directory, const char *path, int flags, unsigned int mode);
 int martlet_duplicate(int descriptor, int lowest);
+/* Waits for input on `descriptor`, which `epoll` waits for already, in such a way that of several processes one is woken.
+ * 0, or -1 when `epoll` does not wait for it; nothing has changed then. */
+int martlet_wait_exclusively(int epoll, int descriptor);
 int martlet_set_nonblocking(int descriptor, int enabled);
 int martlet_set_close_on_exec(int descriptor, int enabled);
 
