@@ -160,6 +160,7 @@ let package = Package(
         tests("Reactor", ["ProbeRunner", "loop-probe"]),
         tests("Channel", ["ProbeRunner", "loop-probe"]),
         tests("Spool", ["Spool", "Posix", "CPosix", "Mail", "Bytes"]),
+        tests("Crash", ["Spool", "Chance", "Posix", "Mail", "Bytes"]),
         tests("Lookup", ["Lookup", "Configuration", "Routing", "IPC", "Mail"]),
         tests("Resolver", ["Resolver", "DNS", "IPC", "Mail"]),
         tests(

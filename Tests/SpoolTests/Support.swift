@@ -221,7 +221,8 @@ final class WatchedCalls: SpoolCalls {
         try system.makeDirectory(directory, path)
     }
     func list(_ directory: Int32) throws(SystemError) -> [String] { try system.list(directory) }
-    func freeBytes(_ directory: Int32) throws(SystemError) -> Int { try system.freeBytes(directory) }
+    func room(_ directory: Int32) throws(SystemError) -> SpoolRoom { try system.room(directory) }
+    func now() -> UInt64 { system.now() }
     func lock(_ file: Int32) throws(SystemError) -> Bool { try system.lock(file) }
 }
 

@@ -75,7 +75,7 @@ extension DiskSpool {
     private func bury(_ number: UInt64, _ live: Live) {
         discount(live.location)
         for kept in live.outcomes.values { if let location = kept.location { discount(location) } }
-        if live.bodyFile != 0, thread != nil { handover.put(.removeBody(live.bodyFile), isLazy: true) }
+        if live.bodyFile != 0, runner != nil { handover.put(.removeBody(live.bodyFile), isLazy: true) }
         cache.remove(number)
         messages[number] = nil
     }
@@ -116,7 +116,7 @@ extension DiskSpool {
     }
 
     func freeSegments() {
-        guard thread != nil else { return }
+        guard runner != nil else { return }
         while order.count > 1, let oldest = order.first, usage[oldest]?.records ?? 0 == 0 {
             // What the tally counted there must be known before it is gone; jobs are done in their order.
             noteTally()
@@ -134,7 +134,7 @@ extension DiskSpool {
     }
 
     var isWorthCleaning: Bool {
-        guard thread != nil, movesInFlight == 0, order.count > 1, unmovable != order.first else { return false }
+        guard runner != nil, movesInFlight == 0, order.count > 1, unmovable != order.first else { return false }
         guard order.count > options.cleaningThreshold || isShort else { return false }
         return liveBytes < order.count * options.segmentSize.value / 4
     }

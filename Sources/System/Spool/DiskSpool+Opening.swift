@@ -22,18 +22,19 @@ extension DiskSpool {
     }
 
     static func open(
-        directory: consuming FileDescriptor, options: SpoolOptions, calls: any SpoolCalls
+        directory: consuming FileDescriptor, options: SpoolOptions, calls: any SpoolCalls,
+        threading: Threading = .ownThread
     ) throws(SpoolError) -> OpenedSpool {
         do throws(SystemError) {
             guard let directories = try lockedDirectories(directory, calls) else { throw SystemError("flock", EAGAIN) }
-            return try open(directories, options, calls)
+            return try open(directories, options, calls, threading)
         } catch {
             throw error.code == EAGAIN ? .locked : .system(error)
         }
     }
 
     private static func open(
-        _ directories: SpoolDirectories, _ options: SpoolOptions, _ calls: any SpoolCalls
+        _ directories: SpoolDirectories, _ options: SpoolOptions, _ calls: any SpoolCalls, _ threading: Threading
     ) throws(SystemError) -> OpenedSpool {
         let names = try calls.list(directories.journal.number)
         let numbers = names.compactMap { SpoolNames.number($0, "seg") }.sorted()
@@ -54,7 +55,7 @@ extension DiskSpool {
         let epoch = epochCount << 32 | UInt64(Randomness.integer(UInt32.self))
         let spareNumbers = spares.compactMap { SpoolNames.number($0, "spare") }
         let nextSegment = (numbers + spareNumbers).reduce(0, max) + 1
-        let handover = try Handover()
+        let handover = try Handover(calls: calls)
         let spool = DiskSpool(
             calls: calls, handover: handover, directories: directories, options: options, recovery: recovery,
             nextBody: epochCount << 32 | 1)
@@ -63,7 +64,7 @@ extension DiskSpool {
             start: Journal.Start(
                 epoch: epoch, nextNumber: nextNumber, durable: recovery.highestNumber, void: Array(void),
                 nextSegment: nextSegment, material: material))
-        try spool.start(journal)
+        try spool.start(journal, threading)
         return OpenedSpool(spool: spool, recovered: recovered)
     }
 
@@ -76,16 +77,16 @@ extension DiskSpool {
     private static func lockedDirectories(
         _ root: consuming FileDescriptor, _ calls: any SpoolCalls
     ) throws(SystemError) -> SpoolDirectories? {
-        let lock = FileDescriptor(owning: try calls.open(root.number, SpoolNames.lock, O_RDWR | O_CREAT))
+        let lock = SpoolFile(try calls.open(root.number, SpoolNames.lock, O_RDWR | O_CREAT), calls)
         guard try calls.lock(lock.number) else { return nil }
         for name in [SpoolNames.journal, SpoolNames.bodies, SpoolNames.aside] {
             try calls.makeDirectory(root.number, name)
         }
         try calls.sync(root.number)
         let flags = O_RDONLY | O_DIRECTORY
-        let journal = FileDescriptor(owning: try calls.open(root.number, SpoolNames.journal, flags))
-        let bodies = FileDescriptor(owning: try calls.open(root.number, SpoolNames.bodies, flags))
-        let aside = FileDescriptor(owning: try calls.open(root.number, SpoolNames.aside, flags))
+        let journal = SpoolFile(try calls.open(root.number, SpoolNames.journal, flags), calls)
+        let bodies = SpoolFile(try calls.open(root.number, SpoolNames.bodies, flags), calls)
+        let aside = SpoolFile(try calls.open(root.number, SpoolNames.aside, flags), calls)
         return SpoolDirectories(root: root, lock: lock, journal: journal, bodies: bodies, aside: aside)
     }
 

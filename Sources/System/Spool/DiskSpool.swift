@@ -42,6 +42,14 @@ public final class DiskSpool: Spool {
         case move(Moved)
     }
 
+    /// Who writes: a thread that does nothing else, or nobody until `runUntilIdle` is called, as in a test.
+    enum Threading { case ownThread, byHand }
+
+    enum JournalRunner {
+        case thread(SyncThread)
+        case caller(Journal)
+    }
+
     enum Moved {
         case message(UInt64)
         case outcome(UInt64, envelope: UInt32)
@@ -50,9 +58,9 @@ public final class DiskSpool: Spool {
 
     let handover: Handover
     let options: SpoolOptions
-    private let calls: any SpoolCalls
-    private var directories: SpoolDirectories?
-    private(set) var thread: SyncThread?
+    let calls: any SpoolCalls
+    private(set) var directories: SpoolDirectories?
+    private(set) var runner: JournalRunner?
     private var nextToken: UInt64 = 1
     var waiting: [UInt64: Waiting] = [:]
     private var nextBody: UInt64
@@ -107,7 +115,30 @@ public final class DiskSpool: Spool {
         }
     }
 
-    func start(_ journal: Journal) throws(SystemError) { thread = try SyncThread(journal) }
+    func start(_ journal: Journal, _ threading: Threading) throws(SystemError) {
+        switch threading {
+        case .ownThread: runner = .thread(try SyncThread(journal))
+        case .byHand: runner = .caller(journal)
+        }
+    }
+
+    /// For one without a thread: does all that waits, and runs the completions.
+    func runUntilIdle() {
+        guard case .caller(let journal) = runner else { return }
+        var hasMore = true
+        while hasMore {
+            hasMore = journal.turnByHand()
+            turn()
+            hasMore = hasMore || handover.hasUrgentJobs
+        }
+    }
+
+    /// For one without a thread: its end as a crash would have it.
+    func abandon() {
+        guard case .caller = runner else { return }
+        runner = nil
+        directories = nil
+    }
 
     deinit { close() }
 
@@ -136,7 +167,7 @@ public final class DiskSpool: Spool {
         let token = expect(.commit(message, body: body, completion))
         let isBodyMissing = message.body != nil && body == 0
         let refusal: SpoolError? =
-            thread == nil
+            runner == nil
             ? .closed
             : isBodyMissing || message.envelopeCount == 0 || !message.isWithin(bodySize)
                 ? .unknown : record.payloadLength > largestPayload ? .tooLarge : nil
@@ -153,7 +184,7 @@ public final class DiskSpool: Spool {
         let number = outcome.message.sequenceNumber
         let kept = messages[number]?.outcomes[outcome.envelope] ?? Kept()
         let refusal: SpoolError? =
-            thread == nil
+            runner == nil
             ? .closed
             : messages[number] == nil || kept.isFinal
                 ? .unknown : outcome.payload.count + RecordLayout.outcomeSize > largestPayload ? .tooLarge : nil
@@ -172,7 +203,7 @@ public final class DiskSpool: Spool {
         let token = expect(
             .note(key, isEmpty: value.isEmpty, durability.completion, settled: durability.settled))
         let isTooLarge = key.count + value.count + RecordLayout.noteSize > largestPayload
-        if thread == nil || isTooLarge {
+        if runner == nil || isTooLarge {
             handover.post([.written(token: token, .failure(isTooLarge ? .tooLarge : .closed))])
             return
         }
@@ -188,10 +219,10 @@ public final class DiskSpool: Spool {
             return
         }
         let token = expect(.content(completion))
-        if thread != nil, let live = messages[position.sequenceNumber] {
+        if runner != nil, let live = messages[position.sequenceNumber] {
             handover.put(.read(token: token, live.location), isLazy: false)
         } else {
-            handover.post([.content(token: token, .failure(thread == nil ? .closed : .unknown))])
+            handover.post([.content(token: token, .failure(runner == nil ? .closed : .unknown))])
         }
     }
 
@@ -203,19 +234,19 @@ public final class DiskSpool: Spool {
     }
 
     public func openBody(_ position: SpoolPosition) throws(SpoolError) -> FileDescriptor {
-        guard let directories else { throw .closed }
+        guard directories != nil else { throw .closed }
         guard let live = messages[position.sequenceNumber], live.bodyFile != 0 else { throw .unknown }
-        do throws(SystemError) {
-            let name = SpoolNames.body(live.bodyFile)
-            return FileDescriptor(owning: try calls.open(directories.bodies.number, name, O_RDONLY))
-        } catch {
-            throw .system(error)
-        }
+        do throws(SystemError) { return try openBody(live.bodyFile) } catch { throw .system(error) }
+    }
+
+    func openBody(_ number: UInt64) throws(SystemError) -> FileDescriptor {
+        guard let directories else { throw SystemError("openat", EBADF) }
+        return FileDescriptor(owning: try calls.open(directories.bodies.number, SpoolNames.body(number), O_RDONLY))
     }
 
     public var freeSpace: ByteCount {
-        guard let directories, let free = try? calls.freeBytes(directories.journal.number) else { return ByteCount(0) }
-        return ByteCount(free)
+        guard let directories, let free = try? calls.room(directories.journal.number) else { return ByteCount(0) }
+        return ByteCount(free.bytes)
     }
 
     public var statistics: SpoolStatistics {
@@ -232,10 +263,13 @@ public final class DiskSpool: Spool {
     }
 
     public func close() {
-        guard let running = thread else { return }
-        thread = nil
+        guard let running = runner else { return }
+        runner = nil
         handover.stop()
-        running.join()
+        switch running {
+        case .thread(let thread): thread.join()
+        case .caller(let journal): _ = journal.turn(handover.take(until: 0))
+        }
         for event in handover.takeEvents() { take(event) }
         directories = nil
     }
@@ -256,7 +290,7 @@ extension DiskSpool: BodyStore {
     func appendBody(
         _ number: UInt64, _ bytes: [UInt8], at offset: UInt64, completion: ((Result<Void, SpoolError>) -> Void)?
     ) {
-        guard thread != nil else {
+        guard runner != nil else {
             completion?(.failure(.closed))
             return
         }
@@ -265,7 +299,7 @@ extension DiskSpool: BodyStore {
     }
 
     func discardBody(_ number: UInt64) {
-        if thread != nil { handover.put(.removeBody(number), isLazy: true) }
+        if runner != nil { handover.put(.removeBody(number), isLazy: true) }
     }
 }
 

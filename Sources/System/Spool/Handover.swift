@@ -57,10 +57,12 @@ final class Handover: @unchecked Sendable {
     /// When the first lazy job has waited a second, in milliseconds of the monotonic clock.
     private var lazyDeadline: UInt64?
     let wake: FileDescriptor
+    private let calls: any SpoolCalls
 
     static let laziness: UInt64 = 1000
 
-    init() throws(SystemError) {
+    init(calls: any SpoolCalls) throws(SystemError) {
+        self.calls = calls
         wake = FileDescriptor(owning: try SystemError.check("eventfd", martlet_event_descriptor()))
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
@@ -93,7 +95,7 @@ final class Handover: @unchecked Sendable {
             jobs.append(job)
             if isLazy, !isUrgent {
                 guard lazyDeadline == nil else { return false }
-                lazyDeadline = Handover.now() + Handover.laziness
+                lazyDeadline = calls.now() + Handover.laziness
                 // One that sleeps for a while looks again in time by itself.
                 return isWaiting && sleepsForEver
             }
@@ -134,10 +136,10 @@ final class Handover: @unchecked Sendable {
     func take(until deadline: UInt64?) -> Work {
         // After work there will be more: the outcome of what was just written comes lazily within moments, and waking
         // the thread only to tell it of that would cost two switches for each message.
-        var nap: UInt64? = Handover.now() + Handover.laziness
+        var nap: UInt64? = calls.now() + Handover.laziness
         return locked {
             while !isUrgent, !isStopping {
-                let now = Handover.now()
+                let now = calls.now()
                 if let end = nap, end <= now { nap = nil }
                 if let earliest = [deadline, lazyDeadline].compactMap({ $0 }).min(), earliest <= now { break }
                 let earliest = [deadline, lazyDeadline, nap].compactMap { $0 }.min()
@@ -153,7 +155,7 @@ final class Handover: @unchecked Sendable {
                 isWaiting = false
             }
             // A turn that is only for maintenance leaves the lazy ones where they are.
-            let isDue = isUrgent || isStopping || lazyDeadline.map { $0 <= Handover.now() } ?? false
+            let isDue = isUrgent || isStopping || lazyDeadline.map { $0 <= calls.now() } ?? false
             guard isDue else { return Work(jobs: [], isStopping: false) }
             let work = Work(jobs: jobs, isStopping: isStopping)
             jobs = []
@@ -181,10 +183,4 @@ final class Handover: @unchecked Sendable {
         _ = write(wake.number, &one, 8)
     }
 
-    /// Milliseconds of the clock that the condition waits by.
-    static func now() -> UInt64 {
-        var value = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &value)
-        return UInt64(value.tv_sec) * 1000 + UInt64(value.tv_nsec / 1_000_000)
-    }
 }

@@ -171,7 +171,7 @@ extension Journal {
         case .outcome, .note:
             held.append(write)
             heldError = error
-            heldUntil = heldUntil ?? Handover.now() + Journal.retryInterval
+            heldUntil = heldUntil ?? calls.now() + Journal.retryInterval
             events.append(.delayed(token: write.token, error))
         }
     }

@@ -21,7 +21,7 @@ extension Journal {
     /// No file can be made before the next attempt; what is used again needs no room, and so no wait.
     private var isBlocked: Bool {
         guard let blockage, material.isEmpty, preparation == nil else { return false }
-        return blockage.until > Handover.now()
+        return blockage.until > calls.now()
     }
 
     /// When `maintain` should run; 0 for at once, nil when there is nothing to do.
@@ -33,7 +33,7 @@ extension Journal {
 
     /// One slice of what is better done before it is needed; short, so that a message does not wait for it.
     func maintain() {
-        let now = Handover.now()
+        let now = calls.now()
         if let blockage, blockage.until <= now { self.blockage = nil }
         if let until = freesBlockedUntil, until <= now { freesBlockedUntil = nil }
         if !frees.isEmpty, freesBlockedUntil == nil {
@@ -52,10 +52,11 @@ extension Journal {
         return nil
     }
 
+    /// Whether one more file of `count` bytes leaves on the file system what is to be left there.
     func hasRoom(for count: Int) -> Bool {
-        guard let free = try? calls.freeBytes(directories.journal.number) else { return false }
-        counts.freeBytes = free
-        return free >= count + options.minimumFree.value
+        guard let room = try? calls.room(directories.journal.number) else { return false }
+        counts.freeBytes = room.bytes
+        return room.bytes >= count + options.minimumFree.value && room.files > options.minimumFiles
     }
 
     private func prepareSlice() -> SpoolError? {
@@ -78,7 +79,7 @@ extension Journal {
             }
             preparation = nil
             let reason: SpoolError = error.code == ENOSPC || error.code == EDQUOT ? .full : .system(error)
-            blockage = (reason, Handover.now() + Journal.retryInterval)
+            blockage = (reason, calls.now() + Journal.retryInterval)
             events.append(.report("no new segment: \(error)"))
             return reason
         }
@@ -149,7 +150,7 @@ extension Journal {
                 try calls.unlink(directory, name)
             }
         } catch {
-            freesBlockedUntil = Handover.now() + Journal.retryInterval
+            freesBlockedUntil = calls.now() + Journal.retryInterval
             events.append(.report("segment \(SpoolNames.segment(number)) is not freed: \(error)"))
         }
     }

@@ -7,14 +7,13 @@ import Posix
 /// The directories of a spool. Descriptors only, so that it works in a chroot and below long paths.
 final class SpoolDirectories {
     let root: FileDescriptor
-    let lock: FileDescriptor
-    let journal: FileDescriptor
-    let bodies: FileDescriptor
-    let aside: FileDescriptor
+    let lock: SpoolFile
+    let journal: SpoolFile
+    let bodies: SpoolFile
+    let aside: SpoolFile
 
     init(
-        root: consuming FileDescriptor, lock: consuming FileDescriptor, journal: consuming FileDescriptor,
-        bodies: consuming FileDescriptor, aside: consuming FileDescriptor
+        root: consuming FileDescriptor, lock: SpoolFile, journal: SpoolFile, bodies: SpoolFile, aside: SpoolFile
     ) {
         self.root = root
         self.lock = lock
@@ -22,6 +21,19 @@ final class SpoolDirectories {
         self.bodies = bodies
         self.aside = aside
     }
+}
+
+/// What `calls` has opened, closed by them with its last holder.
+final class SpoolFile {
+    let number: Int32
+    private let calls: any SpoolCalls
+
+    init(_ number: Int32, _ calls: any SpoolCalls) {
+        self.number = number
+        self.calls = calls
+    }
+
+    deinit { calls.close(number) }
 }
 
 /// The writing side of the journal; belongs to the sync thread alone once that has started.
@@ -122,25 +134,37 @@ final class Journal {
 
     /// The life of the sync thread.
     func run() {
-        while true {
-            flush()
-            tell()
-            let work = handover.take(until: nextDeadline)
-            // Outcomes that failed go before what came later: an older one must not overtake a newer one.
-            if !held.isEmpty, work.isStopping || heldUntil.map({ $0 <= Handover.now() }) ?? false {
-                pending = held + pending
-                held = []
-                heldUntil = nil
-            }
-            for job in work.jobs { perform(job) }
-            flush()
-            tell()
-            if work.isStopping {
-                finish()
-                return
-            }
-            maintain()
+        flush()
+        tell()
+        while turn(handover.take(until: nextDeadline)) {}
+    }
+
+    /// Does what it is given; false when that was the last.
+    func turn(_ work: Handover.Work) -> Bool {
+        // Outcomes that failed go before what came later: an older one must not overtake a newer one.
+        if !held.isEmpty, work.isStopping || heldUntil.map({ $0 <= calls.now() }) ?? false {
+            pending = held + pending
+            held = []
+            heldUntil = nil
         }
+        for job in work.jobs { perform(job) }
+        flush()
+        tell()
+        if work.isStopping {
+            finish()
+            return false
+        }
+        maintain()
+        flush()
+        tell()
+        return true
+    }
+
+    /// For one that has no thread: a turn; whether there is more to do now.
+    func turnByHand() -> Bool {
+        flush()
+        guard turn(handover.take(until: 0)) else { return false }
+        return handover.hasUrgentJobs || nextDeadline.map { $0 <= calls.now() } ?? false
     }
 
     func tell() {
@@ -149,7 +173,7 @@ final class Journal {
         events.removeAll(keepingCapacity: true)
     }
 
-    private var nextDeadline: UInt64? {
+    var nextDeadline: UInt64? {
         [maintenanceDeadline, heldUntil].compactMap { $0 }.min()
     }
 
@@ -180,7 +204,7 @@ final class Journal {
 
     // MARK: Reading
 
-    private func pieces(at location: RecordLocation) -> Result<[SpoolPiece], SpoolError> {
+    func pieces(at location: RecordLocation) -> Result<[SpoolPiece], SpoolError> {
         switch payload(at: location) {
         case .failure(let error): return .failure(error)
         case .success(let (type, bytes)):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Bytes
+import CPosix
 import Glibc
 public import Mail
 import Posix
@@ -138,13 +139,13 @@ struct Recovery {
             if let first = RecordHeader(in: bytes, at: RecordLayout.block) { epoch = first.epoch }
         }
         highestEpoch = max(highestEpoch, epoch)
+        // A record never begins with a zero: behind the last byte that is none there is nothing to look for.
+        let used = martlet_used_length(bytes.baseAddress, bytes.count)
         var position = RecordLayout.block
-        while position < bytes.count {
-            guard let found = next(in: bytes, from: position) else {
-                if let end = Recovery.lastByte(in: bytes, from: position) {
-                    isEmpty = false
-                    holes.append(Hole(segment: segment, bytes: position..<end, first: highestNumber + 1))
-                }
+        while position < used {
+            guard let found = next(in: bytes, from: position, to: used) else {
+                isEmpty = false
+                holes.append(Hole(segment: segment, bytes: position..<used, first: highestNumber + 1))
                 return
             }
             let header = found.header
@@ -184,9 +185,11 @@ struct Recovery {
     }
 
     /// The next record of this epoch that continues the sequence, at `start` or behind bytes that are none.
-    private func next(in bytes: UnsafeRawBufferPointer, from start: Int) -> (offset: Int, header: RecordHeader)? {
+    private func next(in bytes: UnsafeRawBufferPointer, from start: Int, to used: Int) -> (
+        offset: Int, header: RecordHeader
+    )? {
         var offset = start
-        while offset <= bytes.count - RecordLayout.headerSize {
+        while offset < used, offset <= bytes.count - RecordLayout.headerSize {
             // The epoch first: no sum is reckoned over what only looks like a record.
             if bytes.integer(UInt64.self, at: offset + 16) == epoch,
                 let header = RecordHeader(in: bytes, at: offset), header.number > highestNumber
@@ -196,13 +199,6 @@ struct Recovery {
             offset += 8
         }
         return nil
-    }
-
-    private static func lastByte(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
-        var end = bytes.count
-        while end - 8 >= start, bytes.integer(UInt64.self, at: end - 8) == 0 { end -= 8 }
-        while end > start, bytes[end - 1] == 0 { end -= 1 }
-        return end > start ? end : nil
     }
 
     /// False when the record's own lengths contradict each other.

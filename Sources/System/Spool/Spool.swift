@@ -169,6 +169,8 @@ public struct SpoolOptions: Sendable {
     public var reservedSegments = 2
     /// Left alone on the file system when a new segment or body is made.
     public var minimumFree = ByteCount.mebibytes(32)
+    /// The same in files.
+    public var minimumFiles = 16
     /// The oldest segment is cleaned when there are more, and less than a quarter of their bytes is live.
     public var cleaningThreshold = 64
 

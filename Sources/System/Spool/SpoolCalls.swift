@@ -30,9 +30,19 @@ protocol SpoolCalls: AnyObject, Sendable {
     func unlink(_ directory: Int32, _ path: String) throws(SystemError)
     func makeDirectory(_ directory: Int32, _ path: String) throws(SystemError)
     func list(_ directory: Int32) throws(SystemError) -> [String]
-    func freeBytes(_ directory: Int32) throws(SystemError) -> Int
+    /// What the file system would still take.
+    func room(_ directory: Int32) throws(SystemError) -> SpoolRoom
     /// True when this process now has the lock of `file` alone.
     func lock(_ file: Int32) throws(SystemError) -> Bool
+    /// Milliseconds of the monotonic clock.
+    func now() -> UInt64
+}
+
+/// What a file system has left for us.
+struct SpoolRoom: Hashable, Sendable {
+    var bytes: Int
+    /// Files that may still be made.
+    var files: Int
 }
 
 /// The calls as the kernel does them, repeated when a signal interrupts them.
@@ -135,10 +145,19 @@ final class SystemSpoolCalls: SpoolCalls {
         return names.sorted()
     }
 
-    func freeBytes(_ directory: Int32) throws(SystemError) -> Int {
+    func room(_ directory: Int32) throws(SystemError) -> SpoolRoom {
         var status = statvfs()
         try SystemError.check("fstatvfs", fstatvfs(directory, &status))
-        return Int(clamping: UInt64(status.f_bavail) &* UInt64(status.f_frsize))
+        // A file system without a table of files, such as btrfs, tells of none at all.
+        return SpoolRoom(
+            bytes: Int(clamping: UInt64(status.f_bavail) &* UInt64(status.f_frsize)),
+            files: status.f_files == 0 ? Int.max : Int(clamping: status.f_favail))
+    }
+
+    func now() -> UInt64 {
+        var value = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &value)
+        return UInt64(value.tv_sec) * 1000 + UInt64(value.tv_nsec / 1_000_000)
     }
 
     func lock(_ file: Int32) throws(SystemError) -> Bool {

@@ -104,4 +104,7 @@ uint32_t martlet_crc32c(uint32_t seed, const void *bytes, size_t count);
 /* A counter that one thread raises and another waits for; not blocking, close-on-exec. -1 and errno. */
 int martlet_event_descriptor(void);
 
+/* The number of bytes up to the last one that is not zero. */
+size_t martlet_used_length(const void *bytes, size_t count);
+
 #endif

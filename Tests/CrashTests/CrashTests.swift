@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Chance
+import Glibc
+import Mail
+import Posix
+import Testing
+
+@testable import Spool
+
+/// How many states are to be visited; one command visits a million:
+///
+///     MARTLET_CRASH_STATES=1000000 swift test --filter CrashTests
+private let wanted = getenv("MARTLET_CRASH_STATES").flatMap { Int(String(cString: $0)) } ?? 20_000
+
+@Suite struct `A crash at any moment` {
+    /// Lives that begin in the wreck of the one before, until that many states were visited.
+    private func visit(_ states: Int, seed: UInt64, bound: Int, _ options: SpoolOptions) throws -> Matrix {
+        var matrix = Matrix(bound: bound, seed: seed, options: options)
+        var random = TestRandom(seed: seed)
+        var image = DiskImage()
+        var account = Account()
+        while matrix.states < states, matrix.complaints.isEmpty {
+            let calls = SimulatedCalls(image)
+            let life = try Life(image, account, calls: calls, options: options, seed: random.next() >> 48)
+            life.run(rounds: 8)
+            (image, account) = try matrix.visit(life)
+        }
+        return matrix
+    }
+
+    @Test func `leaves every acknowledged message there once, whole, and nothing that was done`() throws {
+        let matrix = try visit(wanted, seed: 20_261_124, bound: 16, Life.options())
+        print("Crash matrix: \(matrix.report)")
+        #expect(matrix.complaints == [])
+        #expect(matrix.states >= wanted)
+    }
+
+    @Test(arguments: SimulatedCalls.Defect.allCases) func `shows a defect of the order of writing`(
+        defect: SimulatedCalls.Defect
+    ) throws {
+        var matrix = Matrix(bound: 8, seed: 7)
+        matrix.mostComplaints = 1
+        let calls = SimulatedCalls(DiskImage())
+        calls.defect = defect
+        let life = try Life(DiskImage(), Account(), calls: calls, options: Life.options(), seed: 7)
+        life.run(rounds: 24)
+        _ = try matrix.visit(life)
+        print("Defect \(defect): \(matrix.complaints.first ?? "not seen"), \(matrix.report)")
+        #expect(!matrix.complaints.isEmpty, "\(defect): \(matrix.report)")
+    }
+}
+
+@Suite struct `A call that fails, whichever` {
+    /// The last call at which something can fail.
+    private func calls(seed: UInt64) throws -> Int {
+        let calls = SimulatedCalls(DiskImage())
+        try Life(DiskImage(), Account(), calls: calls, options: Life.options(), seed: seed).run(rounds: 10)
+        return calls.changes
+    }
+
+    @Test(arguments: SimulatedCalls.Fault.allCases, [1, 7])
+    func `costs no message that was acknowledged, then or in a crash`(fault: SimulatedCalls.Fault, times: Int) throws {
+        let seed: UInt64 = 11
+        var states = 0
+        for number in 0..<(try calls(seed: seed)) {
+            let calls = SimulatedCalls(DiskImage())
+            calls.faults = (number..<number + times, fault)
+            // A spool that cannot be made is told of, and there is no mail in it yet.
+            guard let life = try? Life(DiskImage(), Account(), calls: calls, options: Life.options(), seed: seed)
+            else { continue }
+            life.run(rounds: 10)
+            var matrix = Matrix(bound: 2, seed: seed &+ UInt64(number))
+            matrix.secondLifeEvery = Int.max
+            matrix.momentEvery = 8
+            _ = try matrix.visit(life)
+            #expect(matrix.complaints == [], "\(fault) \(times) times at call \(number)")
+            states += matrix.states
+        }
+        print("Faults: \(fault) \(times) times at each call, \(states) states visited")
+    }
+}
