@@ -88,6 +88,7 @@ let package = Package(
         // Everything with a system call in it.
         library("CEvent", pkgConfig: "libevent", package: "libevent-dev"),
         library("COpenSSL", pkgConfig: "openssl", package: "libssl-dev"),
+        library("CZlib", pkgConfig: "zlib", package: "zlib1g-dev"),
         library("CUnbound", pkgConfig: "libunbound", package: "libunbound-dev"),
         library("CSeccomp", pkgConfig: "libseccomp", package: "libseccomp-dev"),
         library("CLMDB", pkgConfig: "lmdb", package: "liblmdb-dev"),
@@ -107,7 +108,7 @@ let package = Package(
         system("Channel", ["IPC", "Posix", "Reactor", "Launch", "Mail", "Bytes"], onLoop),
         system("TLS", ["CSigner", "Channel", "Configuration", "IPC", "Posix", "Reactor", "Mail", "Bytes"], onLoop),
         system("MapFile", ["CLMDB", "Posix"], common),
-        system("Spool", ["CPosix", "Posix", "Mail", "Bytes"], common),
+        system("Spool", ["CPosix", "COpenSSL", "CZlib", "Posix", "Mail", "Bytes"], common),
 
         // Who does what: one folder, one program, one uid, one sandbox each.
         program("Listener", ["TLS", "SMTP", "Message", "Configuration"]),
@@ -143,6 +144,9 @@ let package = Package(
         .executableTarget(
             name: "bench-rules", dependencies: ["Configuration", "Routing", "Mail"], path: "Tests/Benchmarks/Rules",
             swiftSettings: common),
+        .executableTarget(
+            name: "spool-bench", dependencies: ["Spool", "Posix", "Mail", "Bytes"],
+            path: "Tests/Support/SpoolBench", swiftSettings: common),
         .target(name: "Chance", path: "Tests/Support/Chance", swiftSettings: common),
         .target(name: "ProbeRunner", dependencies: ["Posix"], path: "Tests/Support/ProbeRunner", swiftSettings: common),
         tests("Bytes", ["Bytes", "Chance"]),

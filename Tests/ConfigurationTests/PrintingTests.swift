@@ -10,7 +10,7 @@ struct PrintingTests {
         table creds { bob = "listener-secret" }
         table relaycreds { l = "relay-secret" }
         table hosts { "smtp+tls://l@mx.example.org" }
-        queue encryption "queue-secret"
+        queue encryption "queue-secret-that-has-32-bytes-x"
         listen on eth0 tls pki m auth <creds>
         action in mda "deliver command-secret" alias { a = b } user bob ttl 2d
         action out relay host <hosts> auth <relaycreds> srs
@@ -36,7 +36,7 @@ struct PrintingTests {
 
     static let prints: [(PrintedRole, String)] = [
         (.listener, "pki m\nlisten on eth0 tls pki m auth <creds>\nlisten on socket\n"),
-        (.queue, "queue encryption queue-secret\naction in mbox ttl 2d\naction out relay\n"),
+        (.queue, "queue encryption queue-secret-that-has-32-bytes-x\naction in mbox ttl 2d\naction out relay\n"),
         (
             .relay,
             """

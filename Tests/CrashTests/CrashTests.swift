@@ -37,6 +37,16 @@ private let wanted = getenv("MARTLET_CRASH_STATES").flatMap { Int(String(cString
         #expect(matrix.states >= wanted)
     }
 
+    @Test func `does the same to what is compressed and encrypted`() throws {
+        var options = Life.options()
+        options.isCompressed = true
+        options.keys = try #require(SpoolKeys(current: [UInt8](repeating: 9, count: SpoolKeys.keySize)))
+        let matrix = try visit(wanted / 5, seed: 4, bound: 8, options)
+        print("Crash matrix, compressed and encrypted: \(matrix.report)")
+        #expect(matrix.complaints == [])
+        #expect(matrix.states >= wanted / 5)
+    }
+
     @Test(arguments: SimulatedCalls.Defect.allCases) func `shows a defect of the order of writing`(
         defect: SimulatedCalls.Defect
     ) throws {

@@ -38,11 +38,12 @@ final class Life {
         random = TestRandom(seed: seed)
         opened = try DiskSpool.open(directory: calls.openRoot(), options: options, calls: calls, threading: .byHand)
         var account = account
-        account.accept(opened.recovered)
+        let recovered = try opened.recovery.finish()
+        account.accept(recovered)
         before = (image, account)
         self.account = account
         nextID = account.highestID + 1
-        for message in opened.recovered.messages {
+        for message in recovered.messages {
             let done = message.outcomes.filter(\.value.isFinal).keys
             living[message.id.value] = (message.position, Set(1...message.envelopeCount).subtracting(done))
         }

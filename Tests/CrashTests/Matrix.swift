@@ -57,7 +57,8 @@ struct Matrix {
         let calls = SimulatedCalls(image)
         calls.isRecording = false
         let opened = try DiskSpool.open(directory: calls.openRoot(), options: options, calls: calls, threading: .byHand)
-        let found = account.complaints(about: opened.recovered) { opened.spool.contentByHand($0) }
+        let recovered = try opened.recovery.finish()
+        let found = account.complaints(about: recovered) { opened.spool.contentByHand($0) }
         opened.spool.abandon()
         if !found.isEmpty { complaints += found.map { "state \(states), moment \(moments): \($0)" } }
         if depth == 0, states % secondLifeEvery == 0 {
@@ -95,6 +96,14 @@ extension DiskSpool {
     }
 
     private func bodyByHand(_ live: Live, _ offset: Int, _ count: Int) -> [UInt8]? {
+        if live.bodyForm == .parts {
+            var all: [UInt8] = []
+            let isRead: Void? = try? eachPart(of: live) {
+                all += $0
+                return true
+            }
+            return isRead != nil && offset + count <= all.count ? Array(all[offset..<offset + count]) : nil
+        }
         guard let file = try? openBody(live.bodyFile) else { return nil }
         var bytes = [UInt8](repeating: 0, count: count)
         let read = try? bytes.withUnsafeMutableBytes { try calls.read(file.number, $0, at: offset) }

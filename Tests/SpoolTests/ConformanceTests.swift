@@ -9,7 +9,7 @@ import Testing
 
 /// What every spool does.
 @Suite struct `Every spool` {
-    enum Kind: CaseIterable { case disk, memory, diskWithoutCache }
+    enum Kind: CaseIterable { case disk, memory, diskWithoutCache, sealedDisk }
 
     private func with(_ kind: Kind, _ body: (any Spool) throws -> Void) throws {
         switch kind {
@@ -17,8 +17,12 @@ import Testing
             let spool = try MemorySpool()
             try body(spool)
             spool.close()
-        case .disk, .diskWithoutCache:
+        case .disk, .diskWithoutCache, .sealedDisk:
             let workshop = try Workshop(segmentSize: 1 << 20)
+            if kind == .sealedDisk {
+                workshop.options.isCompressed = true
+                workshop.options.keys = try #require(SpoolKeys(current: [UInt8](repeating: 5, count: 32)))
+            }
             let spool = try workshop.open(cache: kind == .disk).spool
             try body(spool)
             spool.close()

@@ -9,6 +9,12 @@ import Testing
 
 @testable import Spool
 
+/// A spool of which all is known.
+struct Opened {
+    let spool: DiskSpool
+    let recovered: RecoveredSpool
+}
+
 /// A directory of its own for one test, with the spool's calls between.
 final class Workshop {
     let path: String
@@ -43,9 +49,15 @@ final class Workshop {
 
     func names(_ folder: String) -> [String] { Workshop.names(path + "/" + folder) }
 
-    /// A process that another test starts has a copy of the lock of the life before, until it execs.
-    func open(cache: Bool = true) throws -> OpenedSpool {
+    /// A spool of which all is known.
+    func open(cache: Bool = true) throws -> Opened {
         if !cache { options.cacheSize = ByteCount(0) }
+        let opened = try openUnread()
+        return Opened(spool: opened.spool, recovered: try opened.recovery.finish())
+    }
+
+    /// A process that another test starts has a copy of the lock of the life before, until it execs.
+    func openUnread() throws -> OpenedSpool {
         for _ in 0..<10_000 {
             do throws(SpoolError) { return try openOnce() } catch { if case .locked = error {} else { throw error } }
             poll(nil, 0, 1)
@@ -105,6 +117,7 @@ final class WatchedCalls: SpoolCalls {
         /// What stood on the disk before each write that was not synced.
         var unsynced: [Int32: [(offset: Int, old: [UInt8])]] = [:]
         var noise = Noise(state: 0)
+        var files: Int?
     }
 
     private let system = SystemSpoolCalls()
@@ -118,6 +131,15 @@ final class WatchedCalls: SpoolCalls {
             $0.failing[call] = code
             $0.failures[call] = times
         }
+    }
+
+    /// The power is off: a process would not be there any more.
+    var isDark: Bool { state.withLock { $0.rest == 0 } }
+
+    /// Inodes that the file system has left; nil for those that it has.
+    var files: Int? {
+        get { state.withLock { $0.files } }
+        set { state.withLock { $0.files = newValue } }
     }
 
     func heal() { state.withLock { $0.failures = [:] } }
@@ -221,7 +243,11 @@ final class WatchedCalls: SpoolCalls {
         try system.makeDirectory(directory, path)
     }
     func list(_ directory: Int32) throws(SystemError) -> [String] { try system.list(directory) }
-    func room(_ directory: Int32) throws(SystemError) -> SpoolRoom { try system.room(directory) }
+    func room(_ directory: Int32) throws(SystemError) -> SpoolRoom {
+        var room = try system.room(directory)
+        room.files = files ?? room.files
+        return room
+    }
     func now() -> UInt64 { system.now() }
     func lock(_ file: Int32) throws(SystemError) -> Bool { try system.lock(file) }
 }

@@ -3,8 +3,6 @@
 /// A part of the language that may be read and checked without being built into the server.
 public enum Feature: String, CaseIterable, Hashable, Sendable {
     case filter, proc, admd
-    case queueCompression = "queue compression"
-    case queueEncryption = "queue encryption"
 
     case listenAuthentication = "listen option auth"
     case listenOptionalAuthentication = "listen option auth-optional"
@@ -27,7 +25,7 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
 
     /// What a configuration may say but this server cannot do: an error, never ignored.
     public static let notSupportedYet: Set<Feature> = [
-        .filter, .proc, .admd, .queueCompression, .queueEncryption,
+        .filter, .proc, .admd,
         .listenFilter, .listenHostnames,
         .wrappedMailbox,
         .relayAuthentication, .relayFilter, .relayLabel,

@@ -27,19 +27,39 @@ extension Parser {
         configuration.bounceWarnings = Array(intervals.prefix(Self.mostBounceWarnings))
     }
 
-    // queue = "queue" ( "compression" | "encryption" [ STR ] | "ttl" DELAY )
-    mutating func parseQueue(_ location: SourceLocation) throws(Failure) {
+    // queue = "queue" ( "compression" | "encryption" [ STR ] | "encryption" "backup" STR | "reserve" SIZE | "ttl" DELAY )
+    // "reserve" is a word of this place only: it may be a name elsewhere.
+    mutating func parseQueue() throws(Failure) {
         if take(.compression) {
-            use(.queueCompression, at: location)
             configuration.queueCompression = .gzip
         } else if take(.encryption) {
-            use(.queueEncryption, at: location)
-            configuration.queueEncryption = takeString().map { .key($0.text) } ?? .askedKey
+            if take(.backup) {
+                let key = try string("a key")
+                configuration.queueOldKeys.append(try queueKey(key))
+            } else if let word = takeString() {
+                let isElsewhere = word.text == "stdin" || word.text == "-"
+                configuration.queueEncryption = isElsewhere ? .standardInput : .key(try queueKey(word))
+            } else {
+                configuration.queueEncryption = .askedKey
+            }
         } else if take(.ttl) {
             configuration.queueLifetime = try delay("ttl")
+        } else if case .string("reserve") = peek().kind {
+            _ = take()
+            configuration.queueReserve = try size()
         } else {
-            throw unexpected("compression, encryption or ttl")
+            throw unexpected("compression, encryption, reserve or ttl")
         }
+    }
+
+    // AES-256.
+    private static let queueKeySize = 32
+
+    private func queueKey(_ word: Word) throws(Failure) -> String {
+        guard word.text.utf8.count == Self.queueKeySize else {
+            throw Failure(message: "queue encryption: a key has exactly 32 bytes", location: word.location)
+        }
+        return word.text
     }
 
     // scheduler = "scheduler" "limit" { STR NUM }

@@ -174,7 +174,7 @@ struct Parser {
         case .mta: try parseMTA()
         case .pki: try parsePKI(location)
         case .proc: try parseProcess(location)
-        case .queue: try parseQueue(location)
+        case .queue: try parseQueue()
         case .scheduler: try parseScheduler()
         case .smtp: try parseSMTP()
         case .srs: try parseSRS()

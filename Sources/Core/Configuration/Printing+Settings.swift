@@ -54,7 +54,12 @@ extension Printer {
         switch configuration.queueEncryption {
         case .none: break
         case .askedKey: line("queue", "encryption")
+        case .standardInput: line("queue", "encryption", "stdin")
         case .key(let key): line("queue", "encryption", quoted(key))
+        }
+        for key in configuration.queueOldKeys { line("queue", "encryption", "backup", quoted(key)) }
+        if configuration.queueReserve != defaults.queueReserve {
+            line("queue", "reserve", "\(configuration.queueReserve.value)")
         }
     }
 

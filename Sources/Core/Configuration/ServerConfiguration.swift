@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+public import Bytes
 public import Mail
 
 /// All that a configuration says, each statement typed and checked, defaults filled in.
@@ -10,7 +11,8 @@ public struct ServerConfiguration: Hashable, Sendable {
         case none
         /// The key is asked on the terminal.
         case askedKey
-        /// The key itself, or `stdin` or `-` for one line of standard input.
+        /// The key is a line of standard input.
+        case standardInput
         case key(String)
     }
 
@@ -38,6 +40,10 @@ public struct ServerConfiguration: Hashable, Sendable {
     public var queueLifetime = Interval.days(4)
     public var queueCompression = QueueCompression.none
     public var queueEncryption = QueueEncryption.none
+    /// With which nothing more is encrypted, and what was can be read.
+    public var queueOldKeys: [String] = []
+    /// What new mail leaves of the spool's file system.
+    public var queueReserve = ByteCount.mebibytes(32)
     /// When the sender of a waiting message is warned; at most four.
     public var bounceWarnings = [Interval.hours(4)]
     public var schedulerLimits = SchedulerLimits()

@@ -74,7 +74,8 @@ final class House {
         timing = Timing(variable: ThisProcess.variable)
         paths = Paths(instance: invocation.instance.map(ThisProcess.absolute))
         let parsed = ConfigurationFile.read(invocation)
-        guard let configuration = parsed.configuration else { throw House.failure(parsed) }
+        guard let written = parsed.configuration else { throw House.failure(parsed) }
+        let configuration = try QueueKey.resolve(written, mayAsk: invocation.task != .serveInBackground)
         if ThisProcess.isRoot, let facts = FileFacts(at: invocation.file), facts.mode & 0o002 != 0 {
             throw StartFailure("\(invocation.file): writable by everyone (chmod o-w \(invocation.file))")
         }

@@ -52,6 +52,7 @@ extension House {
     private func begin(_ configuration: ServerConfiguration, _ finished: UnsafeContinuation<String?, Never>) {
         do {
             names.refresh()
+            let configuration = try QueueKey.resolve(configuration, before: era.configuration, mayAsk: false)
             let next = try Era(era.number &+ 1, configuration, after: era, names: names)
             // Two generations at most: the one before the present one has had its time.
             dismiss { $0.era?.number != era.number }

@@ -316,7 +316,7 @@ final class Intake {
     static func reply(to error: SpoolError) -> Reply {
         switch error {
         case .full: Reply(452, EnhancedStatus(4, 3, 1), "Insufficient system storage")
-        case .tooLarge, .locked, .unknown, .damaged, .closed, .system:
+        case .tooLarge, .locked, .keyMissing, .unknown, .damaged, .closed, .system:
             Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure")
         }
     }

@@ -33,7 +33,14 @@ final class QueueProcess: DaemonProcess {
     private(set) lazy var imports = ImportDesk(self)
     private var desk: ControlDesk?
     private var spoolWatch: Watch?
-    private let recovered: RecoveredSpool
+    private let recovery: SpoolRecovery
+    private var found: RecoveredSpool?
+    /// All that was in the spool is known. Until then mail is taken, and none is delivered.
+    private(set) var isRecovered = false
+    // Edges to workers that came before that: an outcome of what is not known yet would be lost.
+    private var waitingWorkers: [(PeerGrant, Held)] = []
+    // Found in the spool while a new message had their id.
+    private var late: [MessageID: RecoveredMessage] = [:]
     /// Set aside at the start because they cannot be read: counted, and left where they are.
     private(set) var unreadable: [MessageID: Int] = [:]
     let clock: QueueClock
@@ -47,10 +54,18 @@ final class QueueProcess: DaemonProcess {
         self.child = child
         log = child.log
         spool = opened.spool
-        recovered = opened.recovered
+        recovery = opened.recovery
+        // Mail that comes in is as old as the clock of the queue says: that must be known first. It is among the last
+        // that the process before has written, if not everything has to be read.
+        var last = opened.lastNotes[Self.clockKey]
+        if last == nil {
+            let all = try opened.recovery.finish()
+            last = all.notes[Self.clockKey]
+            found = all
+        }
         clock = QueueClock(
-            after: opened.recovered.notes[Self.clockKey].flatMap(QueueClock.Mark.init(decoding:)),
-            wall: SystemClock.now(), now: Instant(milliseconds: Int64(clamping: Loop.milliseconds)))
+            after: last.flatMap(QueueClock.Mark.init(decoding:)), wall: SystemClock.now(),
+            now: Instant(milliseconds: Int64(clamping: Loop.milliseconds)))
         guard let name = Domain(child.assignment.serverName) else {
             child.leave(because: "server name is no domain: \(child.assignment.serverName)")
         }
@@ -92,8 +107,7 @@ final class QueueProcess: DaemonProcess {
     var now: Instant { Instant(milliseconds: Int64(clamping: Loop.milliseconds)) }
 
     func begin() throws {
-        for report in recovered.reports { log.warning("spool: \(report)") }
-        recover()
+        spool.report = { [log] line in log.warning("spool: \(line)") }
         spoolWatch = Watch(spool.wakeDescriptor, for: .reading) { [unowned self] _ in spool.turn() }
         spoolWatch?.enable()
         child.peerArrived = { [unowned self] grant, descriptor in join(grant, descriptor) }
@@ -104,11 +118,15 @@ final class QueueProcess: DaemonProcess {
         child.drained = { [unowned self] seconds in drain(seconds) }
         for (socket, held) in child.grants.sockets {
             guard case .control = socket, let descriptor = held.take() else { continue }
-            desk = ControlDesk(descriptor, role: .queue) { [unowned self] in await answer($0) }
+            desk = ControlDesk(descriptor, role: .queue) { [unowned self] request in
+                // An answer is of the whole queue, or waits for it.
+                while !isRecovered, !isDraining { await Loop.pause(milliseconds: 5) }
+                return await answer(request)
+            }
         }
         keepTime()
         child.ready()
-        plan()
+        Task { await recover() }
     }
 
     // MARK: Time
@@ -152,7 +170,11 @@ final class QueueProcess: DaemonProcess {
                 },
                 ended: { [weak self] in self?.lookups[grant.generation] = nil })
         case .relay, .local:
-            dispatcher.join(grant, descriptor)
+            if isRecovered {
+                dispatcher.join(grant, descriptor)
+            } else {
+                waitingWorkers.append((grant, Held(descriptor)))
+            }
         case .parent, .queue, .resolver, .keys, .account, .mailbox, .control, .table:
             break
         }
@@ -207,31 +229,67 @@ final class QueueProcess: DaemonProcess {
             recipients, now: now)
     }
 
-    private func recover() {
-        var count = 0
-        for record in recovered.messages {
-            do {
-                var message = try StoredMessage(record)
-                var progress: [UInt32: EnvelopeProgress] = [:]
-                for (number, outcome) in record.outcomes where !outcome.isFinal {
-                    let past = try EnvelopeProgress(decoding: outcome.payload)
-                    progress[number] = past
-                    message.recipients[number]?.reply = past.reply
-                    guard let rerouting = past.rerouting else { continue }
-                    message.recipients[number]?.destination = rerouting.destination
-                    message.recipients[number]?.dispatch = rerouting.dispatch
-                }
-                // An administrator may bring the file back; when nobody does, the sender hears of it at the expiry.
-                message.isBodyMissing = record.isBodyMissing
-                enter(record.id, message, progress: progress)
-                count += message.recipients.count
-                for (number, past) in progress { owe(EnvelopeID(record.id, number: number), past) }
-            } catch {
-                log.critical("spool: message \(record.id) cannot be read (\(error)) and stays where it is")
-                unreadable[record.id] = Int(record.envelopeCount) - record.outcomes.values.count { $0.isFinal }
+    // Messages that are entered before the loop has a turn.
+    private static let recoverySlice = 256
+
+    /// Finds what was in the spool, in slices: new mail comes in between.
+    private func recover() async {
+        do {
+            while found == nil {
+                if isDraining { return }
+                found = try recovery.step()
+                await Loop.pause(milliseconds: 0)
             }
+        } catch {
+            child.leave(because: "spool: \(error)")
+        }
+        guard let found else { return }
+        self.found = nil
+        for report in found.reports { log.warning("spool: \(report)") }
+        var count = 0
+        for (index, record) in found.messages.enumerated() {
+            if isDraining { return }
+            count += enter(record)
+            if index % Self.recoverySlice == Self.recoverySlice - 1 { await Loop.pause(milliseconds: 0) }
         }
         if count > 0 { log.info("info: \(count) envelopes found in the spool") }
+        isRecovered = true
+        let workers = waitingWorkers
+        waitingWorkers = []
+        for (grant, held) in workers {
+            if let descriptor = held.take() { dispatcher.join(grant, descriptor) }
+        }
+        plan()
+    }
+
+    /// The number of envelopes that are not done.
+    private func enter(_ record: RecoveredMessage) -> Int {
+        // Its id was free when nobody knew of it yet. It waits until the other message is done.
+        guard !shelf.contains(record.id) else {
+            late[record.id] = record
+            return 0
+        }
+        do {
+            var message = try StoredMessage(record)
+            var progress: [UInt32: EnvelopeProgress] = [:]
+            for (number, outcome) in record.outcomes where !outcome.isFinal {
+                let past = try EnvelopeProgress(decoding: outcome.payload)
+                progress[number] = past
+                message.recipients[number]?.reply = past.reply
+                guard let rerouting = past.rerouting else { continue }
+                message.recipients[number]?.destination = rerouting.destination
+                message.recipients[number]?.dispatch = rerouting.dispatch
+            }
+            // An administrator may bring the file back; when nobody does, the sender hears of it at the expiry.
+            message.isBodyMissing = record.isBodyMissing
+            enter(record.id, message, progress: progress)
+            for (number, past) in progress { owe(EnvelopeID(record.id, number: number), past) }
+            return message.recipients.count
+        } catch {
+            log.critical("spool: message \(record.id) cannot be read (\(error)) and stays where it is")
+            unreadable[record.id] = Int(record.envelopeCount) - record.outcomes.values.count { $0.isFinal }
+            return 0
+        }
     }
 
     // What was decided before the last stop is carried out now.
@@ -331,6 +389,10 @@ final class QueueProcess: DaemonProcess {
         for id in finished where !ledger.needs(id) {
             shelf.remove(id)
             finished.remove(id)
+            if let record = late.removeValue(forKey: id) {
+                _ = enter(record)
+                plan()
+            }
         }
     }
 
@@ -368,7 +430,7 @@ final class QueueProcess: DaemonProcess {
     private func pump() {
         isPumpPlanned = false
         // What is due now is due again at the next start.
-        guard !isDraining else { return timer.stop() }
+        guard !isDraining, isRecovered else { return timer.stop() }
         let now = now
         for id in schedule.expire(now: now, limit: Self.mostExpired) { expire(id) }
         dispatcher.dispatch(now: now)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: ISC
 
 import Channel
+import Configuration
+import IPC
 import Posix
 import Spool
 
@@ -11,8 +13,9 @@ final class SpoolOpening {
 
     func open(for child: Child) {
         guard let directory = child.grants.spool?.take() else { return }
-        do {
-            opened = try DiskSpool.open(directory: directory)
+        do throws(SpoolError) {
+            guard let options = SpoolOpening.options(child.assignment.configuration) else { throw .unknown }
+            opened = try DiskSpool.open(directory: directory, options: options)
         } catch {
             failure = error
         }
@@ -21,5 +24,30 @@ final class SpoolOpening {
     func result() throws(SpoolError) -> OpenedSpool {
         if let opened { return opened }
         throw failure ?? .unknown
+    }
+
+    /// What the configuration says of the spool; nil when it is no configuration.
+    static func options(_ text: String) -> SpoolOptions? {
+        let parsed = ServerConfiguration.parse(Array(text.utf8), named: "queue", options: ParseOptions(.partial))
+        guard let configuration = parsed.configuration else { return nil }
+        return options(configuration)
+    }
+
+    static func options(_ configuration: ServerConfiguration) -> SpoolOptions? {
+        var options = SpoolOptions()
+        options.minimumFree = configuration.queueReserve
+        options.isCompressed = configuration.queueCompression == .gzip
+        let current: [UInt8]? =
+            switch configuration.queueEncryption {
+            case .none: nil
+            case .key(let key): Array(key.utf8)
+            // Parent puts the key itself in their place.
+            case .askedKey, .standardInput: []
+            }
+        guard let keys = SpoolKeys(current: current, older: configuration.queueOldKeys.map { Array($0.utf8) }) else {
+            return nil
+        }
+        options.keys = keys
+        return options
     }
 }

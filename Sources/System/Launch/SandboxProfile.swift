@@ -42,7 +42,7 @@ public struct SandboxProfile: Hashable, Sendable {
         case .listener: daemon(role, [.base, .socketPairs])
         case .lookup: daemon(role, [.base, .positionedReading])
         case .resolver: daemon(role, [.base, .streamSockets, .datagramSockets])
-        case .queue: daemon(role, [.base, .files])
+        case .queue: daemon(role, [.base, .files, .memoryFiles])
         case .relay: daemon(role, [.base, .positionedReading, .streamSockets])
         case .local: daemon(role, [.base, .positionedReading])
         case .keys: daemon(role, [.base, .lockedMemory])

@@ -19,6 +19,8 @@ public enum SystemCallGroup: String, CaseIterable, Hashable, Sendable {
     case readOnlyFiles
     /// Files by name, writing and syncing: the spool, or a user's mailbox.
     case files
+    /// Files in memory, which nobody else can open: what is encrypted on the disk is handed over in one.
+    case memoryFiles
     /// Locks, modes and times of files that other programs use too.
     case sharedFiles
     /// Keeping memory out of the swap.
@@ -34,6 +36,7 @@ public enum SystemCallGroup: String, CaseIterable, Hashable, Sendable {
         case .socketPairs: [SystemCallRule("socketpair", .integer(0, AF_UNIX))]
         case .readOnlyFiles: SystemCallGroup.readOnlyFileRules
         case .files: SystemCallGroup.fileRules
+        case .memoryFiles: [SystemCallRule("memfd_create", .integer(1, Int32(MFD_CLOEXEC)))]
         case .sharedFiles: SystemCallGroup.sharedFileRules
         case .lockedMemory: SystemCallRule.calls("mlock", "mlock2", "munlock")
         }

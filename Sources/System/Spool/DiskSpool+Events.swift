@@ -22,8 +22,8 @@ extension DiskSpool {
 
     private func written(_ what: Waiting?, _ result: Result<WrittenRecord, SpoolError>) {
         switch what {
-        case .commit(let message, let body, let completion):
-            completion(committed(message, body, result))
+        case .commit(let message, let body, let bodySize, let completion):
+            completion(committed(message, body, bodySize, result))
         case .outcome(let outcome, let completion, let settled):
             if case .success(let record) = result {
                 if outcome.isFinal { tally.end(outcome.payload, number: record.number) }
@@ -41,12 +41,13 @@ extension DiskSpool {
     }
 
     private func committed(
-        _ message: SpoolMessage, _ body: UInt64, _ result: Result<WrittenRecord, SpoolError>
+        _ message: SpoolMessage, _ body: UInt64, _ bodySize: UInt64, _ result: Result<WrittenRecord, SpoolError>
     ) -> Result<SpoolPosition, SpoolError> {
         switch result {
         case .success(let record):
             messages[record.number] = Live(
-                location: record.location, envelopeCount: message.envelopeCount, bodyFile: body)
+                location: record.location, envelopeCount: message.envelopeCount, bodyFile: body,
+                bodySize: bodySize, bodyForm: isSealing ? .parts : .plain)
             count(record.location)
             cache.insert(message.pieces, for: record.number)
             tally.accept(message.envelopeCount, number: record.number)
@@ -115,8 +116,10 @@ extension DiskSpool {
         liveBytes -= location.length
     }
 
+    private var isSealing: Bool { options.isCompressed || options.keys.current != nil }
+
     func freeSegments() {
-        guard runner != nil else { return }
+        guard runner != nil, isRecovered else { return }
         while order.count > 1, let oldest = order.first, usage[oldest]?.records ?? 0 == 0 {
             // What the tally counted there must be known before it is gone; jobs are done in their order.
             noteTally()
@@ -128,13 +131,16 @@ extension DiskSpool {
     }
 
     private func noteTally() {
-        guard tally != notedTally else { return }
+        // Before all is known it is no tally of the whole, and would be taken for one.
+        guard isRecovered, tally != notedTally else { return }
         notedTally = tally
         note(SpoolTally.key, tally.bytes, durability: .lazy)
     }
 
     var isWorthCleaning: Bool {
-        guard runner != nil, movesInFlight == 0, order.count > 1, unmovable != order.first else { return false }
+        guard runner != nil, isRecovered, movesInFlight == 0, order.count > 1, unmovable != order.first else {
+            return false
+        }
         guard order.count > options.cleaningThreshold || isShort else { return false }
         return liveBytes < order.count * options.segmentSize.value / 4
     }

@@ -17,6 +17,8 @@ public final class DiskSpool: Spool {
         /// Envelopes whose final outcome is durable.
         var finals: UInt32 = 0
         var bodyFile: UInt64
+        var bodySize: UInt64
+        var bodyForm: BodyForm
         var outcomes: [UInt32: Kept] = [:]
     }
 
@@ -34,7 +36,7 @@ public final class DiskSpool: Spool {
     }
 
     enum Waiting {
-        case commit(SpoolMessage, body: UInt64, (Result<SpoolPosition, SpoolError>) -> Void)
+        case commit(SpoolMessage, body: UInt64, bodySize: UInt64, (Result<SpoolPosition, SpoolError>) -> Void)
         case outcome(SpoolOutcome, ((Result<Void, SpoolError>) -> Void)?, settled: (() -> Void)?)
         case note([UInt8], isEmpty: Bool, ((Result<Void, SpoolError>) -> Void)?, settled: (() -> Void)?)
         case content((Result<[SpoolPiece], SpoolError>) -> Void)
@@ -67,15 +69,18 @@ public final class DiskSpool: Spool {
     var cache: ContentCache
     var messages: [UInt64: Live] = [:]
     var notes: [[UInt8]: Kept] = [:]
-    /// Segments in use, in their order; the last is being written.
-    var order: [UInt64]
+    /// Segments in use, in their order; the last is being written. Those of earlier lives come with their recovery.
+    var order: [UInt64] = []
+    /// All that was there before is known; until then nothing is freed or moved.
+    private(set) var isRecovered = false
+    let unsealer: Unsealer
     var usage: [UInt64: Usage] = [:]
     var liveBytes = 0
     var movesInFlight = 0
     var movedRecords = 0
-    public internal(set) var tally: SpoolTally
+    public internal(set) var tally = SpoolTally()
     /// As the last note of it has it.
-    var notedTally: SpoolTally
+    var notedTally = SpoolTally()
     /// A segment with a record that cannot be read, and so not be moved.
     var unmovable: UInt64?
     /// The segment, and how much of it was live, when nothing in it could be moved.
@@ -87,7 +92,7 @@ public final class DiskSpool: Spool {
 
     init(
         calls: any SpoolCalls, handover: Handover, directories: SpoolDirectories, options: SpoolOptions,
-        recovery: Recovery, nextBody: UInt64
+        nextBody: UInt64
     ) {
         self.calls = calls
         self.handover = handover
@@ -95,13 +100,19 @@ public final class DiskSpool: Spool {
         self.options = options
         self.nextBody = nextBody
         cache = ContentCache(limit: options.cacheSize.value)
-        order = recovery.segments
-        tally = recovery.tail.tally(voids: recovery.voids)
-        notedTally = SpoolTally()
+        unsealer = Unsealer(options.keys)
+    }
+
+    /// Takes over what was found: it is older than all that was written in this life.
+    func adopt(_ recovery: Recovery) {
+        order = (recovery.segments + recovery.empty).sorted() + order
+        tally.add(recovery.tail.tally(voids: recovery.voids))
+        messages.reserveCapacity(messages.count + recovery.messages.count)
         for (number, found) in recovery.messages {
             var live = Live(
                 location: found.location, envelopeCount: found.message.envelopeCount, finals: found.finals,
-                bodyFile: found.message.bodyFile)
+                bodyFile: found.message.bodyFile, bodySize: found.message.bodySize,
+                bodyForm: found.message.bodyForm)
             count(found.location)
             for (envelope, outcome) in found.outcomes {
                 live.outcomes[envelope] = Kept(location: outcome.location, isFinal: outcome.isFinal)
@@ -109,10 +120,11 @@ public final class DiskSpool: Spool {
             }
             messages[number] = live
         }
-        for (key, note) in recovery.notes {
+        for (key, note) in recovery.notes where notes[key] == nil {
             notes[key] = Kept(location: note.location)
             count(note.location)
         }
+        isRecovered = true
     }
 
     func start(_ journal: Journal, _ threading: Threading) throws(SystemError) {
@@ -164,7 +176,7 @@ public final class DiskSpool: Spool {
         let record = MessageRecord(
             bodyFile: body, bodySize: bodySize, id: message.id, envelopeCount: message.envelopeCount,
             envelopes: message.envelopes, attributes: message.attributes, pieces: message.pieces)
-        let token = expect(.commit(message, body: body, completion))
+        let token = expect(.commit(message, body: body, bodySize: bodySize, completion))
         let isBodyMissing = message.body != nil && body == 0
         let refusal: SpoolError? =
             runner == nil
@@ -236,7 +248,54 @@ public final class DiskSpool: Spool {
     public func openBody(_ position: SpoolPosition) throws(SpoolError) -> FileDescriptor {
         guard directories != nil else { throw .closed }
         guard let live = messages[position.sequenceNumber], live.bodyFile != 0 else { throw .unknown }
-        do throws(SystemError) { return try openBody(live.bodyFile) } catch { throw .system(error) }
+        switch live.bodyForm {
+        case .plain:
+            do throws(SystemError) { return try openBody(live.bodyFile) } catch { throw .system(error) }
+        case .parts: return try copyBody(live)
+        }
+    }
+
+    /// A copy in memory of a body that stands compressed or encrypted on the disk.
+    private func copyBody(_ live: Live) throws(SpoolError) -> FileDescriptor {
+        let number = memfd_create("body", UInt32(MFD_CLOEXEC))
+        if number < 0 { throw .system(SystemError("memfd_create")) }
+        var failure: SystemError?
+        var size = 0
+        do throws(SpoolError) {
+            try eachPart(of: live) { bytes in
+                bytes.withUnsafeBytes { buffer in
+                    do throws(SystemError) { try calls.write(number, buffer, at: size) } catch { failure = error }
+                }
+                size += bytes.count
+                return failure == nil
+            }
+            if let failure { throw SpoolError.system(failure) }
+        } catch {
+            _ = Glibc.close(number)
+            throw error
+        }
+        return FileDescriptor(owning: number)
+    }
+
+    /// The plain bytes of a body in parts, until `take` has had enough.
+    func eachPart(of live: Live, _ take: ([UInt8]) -> Bool) throws(SpoolError) {
+        do throws(BodyPartReader.Fault) {
+            let file: FileDescriptor
+            do throws(SystemError) { file = try openBody(live.bodyFile) } catch { throw .system(error) }
+            var reader = try BodyPartReader(live.bodyFile, file.number, calls, unsealer.cipher)
+            var size: UInt64 = 0
+            while size < live.bodySize {
+                let part = try reader.next()
+                size += UInt64(part.count)
+                if !take(part) { return }
+            }
+        } catch {
+            switch error {
+            case .damaged: throw .damaged
+            case .unknownKey(let version): throw .keyMissing(version: version)
+            case .system(let error): throw .system(error)
+            }
+        }
     }
 
     func openBody(_ number: UInt64) throws(SystemError) -> FileDescriptor {
@@ -257,6 +316,7 @@ public final class DiskSpool: Spool {
         result.liveBytes = liveBytes
         result.batches = counts.batches
         result.records = counts.records
+        result.bytes = counts.bytes
         result.failedSyncs = counts.failedSyncs
         result.movedRecords = movedRecords
         return result
@@ -276,7 +336,7 @@ public final class DiskSpool: Spool {
 
     /// Largest payload that fits into a fresh segment with its header, a void record and padding.
     private var largestPayload: Int {
-        options.segmentSize.value - 4 * RecordLayout.block - RecordLayout.headerSize
+        options.segmentSize.value - 4 * RecordLayout.block - RecordLayout.headerSize - Cipher.overhead
     }
 
     func expect(_ what: Waiting) -> UInt64 {
@@ -288,14 +348,14 @@ public final class DiskSpool: Spool {
 
 extension DiskSpool: BodyStore {
     func appendBody(
-        _ number: UInt64, _ bytes: [UInt8], at offset: UInt64, completion: ((Result<Void, SpoolError>) -> Void)?
+        _ number: UInt64, _ bytes: [UInt8], completion: ((Result<Void, SpoolError>) -> Void)?
     ) {
         guard runner != nil else {
             completion?(.failure(.closed))
             return
         }
         let token = expect(.body(completion ?? { _ in }))
-        handover.put(.appendBody(token: token, number, bytes, offset: offset), isLazy: false)
+        handover.put(.appendBody(token: token, number, bytes), isLazy: false)
     }
 
     func discardBody(_ number: UInt64) {

@@ -11,9 +11,11 @@ enum SpoolJob: Sendable {
     case move(token: UInt64, RecordLocation, identity: UInt64)
     case read(token: UInt64, RecordLocation)
     case makeBody(UInt64)
-    case appendBody(token: UInt64, UInt64, [UInt8], offset: UInt64)
+    case appendBody(token: UInt64, UInt64, [UInt8])
     case removeBody(UInt64)
     case free(segment: UInt64)
+    /// Numbers that are not missed: recovery has told of them.
+    case settle([ClosedRange<UInt64>])
 }
 
 /// What the sync thread tells the loop.
@@ -37,6 +39,7 @@ struct JournalCounts: Sendable {
     var freeBytes = 0
     var batches = 0
     var records = 0
+    var bytes = 0
     var failedSyncs = 0
 }
 

@@ -9,6 +9,7 @@ extension Journal {
     /// Writes all that is pending. What cannot be written is refused, or held where it must not be lost.
     func flush() {
         syncBodies()
+        compressPending()
         var next = 0
         while next < pending.count || !doubtful.isEmpty {
             // A void record that is owed is no reason to insist: it goes before the next record that can be written.
@@ -35,26 +36,57 @@ extension Journal {
             var error: SpoolError?
             for index in batch where error == nil { error = makeRoom(for: pending[index].content, batch) }
             if error == nil { error = writeBatch(batch) }
-            if let error { for index in batch { refuse(pending[index], error) } }
+            if let error { for index in batch { refuse(pending[index], error, isDoubtful: true) } }
             tell()
         }
         pending.removeAll(keepingCapacity: true)
     }
 
+    private func compressPending() {
+        guard options.isCompressed else { return }
+        for index in pending.indices {
+            switch pending[index].content {
+            case .message, .outcome, .note, .copy:
+                let content = pending[index].content
+                guard let packed = content.payload.withUnsafeBytes({ Compression.deflated($0) }) else { continue }
+                pending[index].content = .deflated(content, packed)
+            case .void, .deflated: break
+            }
+        }
+    }
+
+    /// Bytes of a record, its header included.
+    private func length(of content: RecordContent) -> Int {
+        RecordLayout.headerSize + content.payloadLength + (isEncrypted(content) ? Cipher.overhead : 0)
+    }
+
+    private func isEncrypted(_ content: RecordContent) -> Bool { options.keys.current != nil && content.isPrivate }
+
     /// What fits into a new segment behind its header and a void record.
     private var largestBatch: Int { segmentSize - 3 * RecordLayout.block }
 
-    private var voidLength: Int { doubtful.isEmpty ? 0 : RecordContent.void(doubtful).length }
+    private var voidLength: Int { doubtful.isEmpty ? 0 : RecordLayout.aligned(length(of: .void(doubtful))) }
+
+    /// Whether the current segment takes so many bytes and still has room for its index, of which a new one can do
+    /// without.
+    private func hasRoom(for needed: Int, indexGrowth: Int) -> Bool {
+        guard let current else { return false }
+        let rest = segmentSize - current.position - needed
+        if rest < 0 { return false }
+        return current.position == RecordLayout.block || rest >= indexRoom(growth: indexGrowth)
+    }
 
     /// The first write that does not go into the batch that begins with `first`.
     private func endOfBatch(from first: Int) -> Int {
-        guard let current else { return first }
-        var size = RecordLayout.aligned(voidLength)
+        guard current != nil else { return first }
+        var size = voidLength
+        var growth = 0
         var end = first
         let mayTakeMessages = reserveIsWhole
         while end < pending.count {
             let content = pending[end].content
-            let grown = size + RecordLayout.aligned(content.length)
+            let grown = size + RecordLayout.aligned(length(of: content))
+            growth += SegmentIndex.growth(by: content)
             if end > first {
                 if grown > options.batchSize.value { break }
                 if content.isMessage, !mayTakeMessages { break }
@@ -62,7 +94,7 @@ extension Journal {
                 // It must fit once more behind a void record, should its sync fail.
                 if RecordLayout.padded(grown) > largestBatch { break }
             }
-            if RecordLayout.padded(grown) > segmentSize - current.position { break }
+            if !hasRoom(for: RecordLayout.padded(grown), indexGrowth: growth) { break }
             size = grown
             end += 1
         }
@@ -72,8 +104,8 @@ extension Journal {
     /// Writes and syncs the batch; the reason when that failed, and the segment is given up then.
     private func writeBatch(_ batch: Range<Int>) -> SpoolError? {
         guard var segment = current else { return .full }
-        var size = RecordLayout.aligned(voidLength)
-        for index in batch { size += RecordLayout.aligned(pending[index].content.length) }
+        var size = voidLength
+        for index in batch { size += RecordLayout.aligned(length(of: pending[index].content)) }
         let padded = RecordLayout.padded(size)
         guard padded <= segmentSize - segment.position else { return .full }
         if padded > buffer.count {
@@ -84,12 +116,11 @@ extension Journal {
         var position = 0
         var written: [WrittenRecord] = []
         written.reserveCapacity(batch.count)
-        if !doubtful.isEmpty { append(.void(doubtful), at: &position) }
+        if !doubtful.isEmpty { append(.void(doubtful), at: &position, segment) }
         for index in batch {
-            let location = RecordLocation(
-                segment: segment.number, offset: segment.position + position, length: pending[index].content.length)
-            written.append(WrittenRecord(number: nextNumber, location: location))
-            append(pending[index].content, at: &position)
+            let record = WrittenRecord(
+                number: nextNumber, location: append(pending[index].content, at: &position, segment))
+            written.append(record)
         }
         if position < padded { pad(from: position, to: padded) }
         do throws(SystemError) {
@@ -106,37 +137,71 @@ extension Journal {
         doubtful = []
         counts.batches += 1
         counts.records += batch.count
+        counts.bytes += padded
         lastBatch = padded
         for (index, record) in zip(batch, written) {
             events.append(.written(token: pending[index].token, .success(record)))
         }
+        for body in doubtfulBodies { removeBody(body) }
+        doubtfulBodies = []
+        limitIndex()
         shrinkBuffer()
         tell()
         return nil
     }
 
-    private func append(_ content: RecordContent, at position: inout Int) {
-        content.write(to: buffer, at: position, epoch: epoch, number: nextNumber, durable: durable)
-        position += RecordLayout.aligned(content.length)
+    /// Puts a record into the buffer, for `segment`.
+    @discardableResult
+    private func append(_ content: RecordContent, at position: inout Int, _ segment: Segment) -> RecordLocation {
+        let length = length(of: content)
+        let header = RecordHeader(
+            type: content.type, flags: content.flags.union(isEncrypted(content) ? .encrypted : []), length: length,
+            epoch: epoch, number: nextNumber, durable: durable)
+        header.write(to: buffer, at: position)
+        if let key = options.keys.current, isEncrypted(content) {
+            let record = UnsafeMutableRawBufferPointer(rebasing: buffer[position..<position + length])
+            content.payload.withUnsafeBytes { plain in
+                unsealer.cipher.seal(
+                    plain, with: key, associated: UnsafeRawBufferPointer(rebasing: record[RecordHeader.associated]),
+                    into: UnsafeMutableRawBufferPointer(rebasing: record[RecordLayout.headerSize...]))
+            }
+        } else {
+            var writer = RecordWriter(buffer: buffer, position: position + RecordLayout.headerSize)
+            content.writePayload(to: &writer)
+        }
+        header.writeSum(to: buffer, at: position)
+        let location = RecordLocation(segment: segment.number, offset: segment.position + position, length: length)
+        index?.append(content, number: nextNumber, location)
+        position += RecordLayout.aligned(length)
         nextNumber += 1
+        return location
     }
 
     private func pad(from start: Int, to end: Int) {
         for index in start..<end { buffer[index] = 0 }
-        RecordContent.seal(
-            buffer, at: start, length: end - start, type: .padding, epoch: epoch, number: nextNumber, durable: durable)
+        let header = RecordHeader(
+            type: .padding, flags: [], length: end - start, epoch: epoch, number: nextNumber, durable: durable)
+        header.write(to: buffer, at: start)
+        header.writeSum(to: buffer, at: start)
+        index?.pass(nextNumber)
         nextNumber += 1
     }
 
     /// A padding record alone, whose mark tells that all before it is durable.
     func writeMark() {
-        guard let segment = current, segmentSize - segment.position >= RecordLayout.block else { return }
+        guard var segment = current, segmentSize - segment.position >= RecordLayout.block else { return }
         pad(from: 0, to: RecordLayout.block)
         do throws(SystemError) {
             try calls.write(
                 segment.file, UnsafeRawBufferPointer(rebasing: buffer[..<RecordLayout.block]), at: segment.position)
             try calls.syncData(segment.file)
+            segment.position += RecordLayout.block
+            current = segment
+            durable = nextNumber - 1
         } catch {
+            // Nothing that anybody was told depends on it.
+            calls.close(segment.file)
+            current = nil
             events.append(.report("\(error) at the end of segment \(SpoolNames.segment(segment.number))"))
         }
     }
@@ -152,6 +217,7 @@ extension Journal {
     private func giveUp(_ segment: Segment, _ range: ClosedRange<UInt64>, _ error: SystemError) {
         calls.close(segment.file)
         current = nil
+        index = nil
         counts.failedSyncs += 1
         if let last = doubtful.last, last.upperBound + 1 == range.lowerBound {
             doubtful[doubtful.count - 1] = last.lowerBound...range.upperBound
@@ -161,18 +227,22 @@ extension Journal {
         events.append(.report("\(error): segment \(SpoolNames.segment(segment.number)) is given up"))
     }
 
-    func refuse(_ write: PendingWrite, _ error: SpoolError) {
+    /// `isDoubtful` says that the record may be on the disk all the same.
+    func refuse(_ write: PendingWrite, _ error: SpoolError, isDoubtful: Bool = false) {
         switch write.content {
-        case .message(let message):
-            if message.bodyFile != 0 { removeBody(message.bodyFile) }
+        case .message(let message), .deflated(.message(let message), _):
+            if message.bodyFile != 0 {
+                // Until the void record is written, a crash could bring the message back, and its body is missed then.
+                if isDoubtful { doubtfulBodies.append(message.bodyFile) } else { removeBody(message.bodyFile) }
+            }
             events.append(.written(token: write.token, .failure(error)))
-        case .copy, .void:
-            events.append(.written(token: write.token, .failure(error)))
-        case .outcome, .note:
+        case .outcome, .note, .deflated(.outcome, _), .deflated(.note, _):
             held.append(write)
             heldError = error
             heldUntil = heldUntil ?? calls.now() + Journal.retryInterval
             events.append(.delayed(token: write.token, error))
+        case .copy, .void, .deflated:
+            events.append(.written(token: write.token, .failure(error)))
         }
     }
 
@@ -180,24 +250,30 @@ extension Journal {
 
     /// Makes the current segment one that takes `content`; the reason when there is none.
     private func makeRoom(for content: RecordContent?, _ batch: Range<Int> = 0..<0) -> SpoolError? {
-        var size = RecordLayout.aligned(voidLength)
+        var size = voidLength
+        var growth = 0
         if batch.isEmpty {
-            size += RecordLayout.aligned(content?.length ?? 0)
+            if let content {
+                size += RecordLayout.aligned(length(of: content))
+                growth = SegmentIndex.growth(by: content)
+            }
         } else {
-            for index in batch { size += RecordLayout.aligned(pending[index].content.length) }
+            for index in batch {
+                size += RecordLayout.aligned(length(of: pending[index].content))
+                growth += SegmentIndex.growth(by: pending[index].content)
+            }
         }
         let needed = RecordLayout.padded(size)
         if needed > segmentSize - RecordLayout.block { return .tooLarge }
         let isMessage = content?.isMessage ?? false
-        if let current, segmentSize - current.position >= needed {
-            return isMessage && !reserveIsWhole ? .full : nil
-        }
+        if hasRoom(for: needed, indexGrowth: growth) { return isMessage && !reserveIsWhole ? .full : nil }
         if ready.isEmpty, let error = prepareNow() { return error }
         guard !ready.isEmpty else { return .full }
         if isMessage, !reserveIsWhole(without: 1) { return .full }
-        if let current { calls.close(current.file) }
+        sealSegment()
         let segment = ready.removeFirst()
         current = segment
+        index = SegmentIndex()
         events.append(.opened(segment: segment.number))
         return nil
     }
@@ -221,6 +297,7 @@ extension RecordContent {
         switch self {
         case .message: true
         case .outcome, .note, .void, .copy: false
+        case .deflated(let content, _): content.isMessage
         }
     }
 
@@ -228,6 +305,7 @@ extension RecordContent {
         switch self {
         case .outcome, .note: true
         case .message, .void, .copy: false
+        case .deflated(let content, _): content.mustNotBeLost
         }
     }
 }

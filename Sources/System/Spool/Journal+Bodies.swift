@@ -12,30 +12,41 @@ extension Journal {
             guard hasRoom(for: segmentSize) else { throw SystemError("fstatvfs", ENOSPC) }
             let file = try calls.open(
                 directories.bodies.number, SpoolNames.body(number), O_WRONLY | O_CREAT | O_EXCL)
-            bodies[number] = OpenBody(file: file)
+            var body = OpenBody(file: file)
+            if options.isCompressed || options.keys.current != nil {
+                body.parts = BodyPartWriter(
+                    number, compresses: options.isCompressed, key: options.keys.current, unsealer.cipher)
+            }
+            bodies[number] = body
         } catch {
             bodies[number] = OpenBody(file: -1, failure: Journal.reason(error))
         }
     }
 
     /// The reason when the body cannot be kept; everything about it fails from then on.
-    func appendBody(_ number: UInt64, _ bytes: [UInt8], at offset: UInt64) -> SpoolError? {
-        guard var body = bodies[number] else { return .unknown }
+    func appendBody(_ number: UInt64, _ bytes: [UInt8]) -> SpoolError? {
+        guard var body = bodies.removeValue(forKey: number) else { return .unknown }
+        defer { bodies[number] = body }
         if let failure = body.failure { return failure }
+        write(body.parts?.append(bytes) ?? bytes, to: &body)
+        return body.failure
+    }
+
+    private func write(_ bytes: [UInt8], to body: inout OpenBody) {
+        if bytes.isEmpty { return }
         do throws(SystemError) {
-            try Journal.write(bytes, body.file, Int(offset), calls)
+            try Journal.write(bytes, body.file, body.size, calls)
         } catch {
             body.failure = Journal.reason(error)
+            return
         }
+        body.size += bytes.count
         body.waiting += bytes.count
         // Begun now, the writing is done when the commit asks for the sync, and other mail does not wait for it.
         if body.waiting >= Journal.writeOutSize {
-            let end = Int(offset) + bytes.count
-            calls.startWriting(body.file, at: end - body.waiting, body.waiting)
+            calls.startWriting(body.file, at: body.size - body.waiting, body.waiting)
             body.waiting = 0
         }
-        bodies[number] = body
-        return body.failure
     }
 
     func removeBody(_ number: UInt64) {
@@ -52,8 +63,13 @@ extension Journal {
         var refused: [Int: SpoolError] = [:]
         var synced: [Int] = []
         for index in pending.indices {
-            guard case .message(let message) = pending[index].content, message.bodyFile != 0 else { continue }
-            if let error = syncBody(message.bodyFile) { refused[index] = error } else { synced.append(index) }
+            guard case .message(var message) = pending[index].content, message.bodyFile != 0 else { continue }
+            if let error = syncBody(&message) {
+                refused[index] = error
+            } else {
+                pending[index].content = .message(message)
+                synced.append(index)
+            }
         }
         if !synced.isEmpty {
             do throws(SystemError) {
@@ -67,17 +83,25 @@ extension Journal {
         pending = pending.indices.filter { refused[$0] == nil }.map { pending[$0] }
     }
 
-    private func syncBody(_ number: UInt64) -> SpoolError? {
-        guard let body = bodies[number] else { return .unknown }
-        if let failure = body.failure { return failure }
-        do throws(SystemError) {
-            try calls.syncData(body.file)
-        } catch {
-            return .system(error)
+    /// Ends the file, and lets the record tell how it stands there.
+    private func syncBody(_ message: inout MessageRecord) -> SpoolError? {
+        guard var body = bodies.removeValue(forKey: message.bodyFile) else { return .unknown }
+        if body.failure == nil, let rest = body.parts?.finish() {
+            message.bodyForm = .parts
+            write(rest, to: &body)
         }
-        calls.close(body.file)
-        bodies[number] = nil
-        return nil
+        message.bodyStored = UInt64(body.size)
+        if body.failure == nil {
+            do throws(SystemError) {
+                try calls.syncData(body.file)
+                calls.close(body.file)
+                return nil
+            } catch {
+                body.failure = .system(error)
+            }
+        }
+        bodies[message.bodyFile] = body
+        return body.failure
     }
 
     private static func reason(_ error: SystemError) -> SpoolError {

@@ -121,7 +121,9 @@ extension Journal {
         let directory = directories.journal.number
         try calls.sync(next.file)
         let block = UnsafeMutableRawBufferPointer(rebasing: buffer[..<RecordLayout.block])
-        SegmentHeader(segment: next.number, epoch: epoch, size: segmentSize).write(to: block)
+        SegmentHeader(
+            segment: next.number, epoch: epoch, size: segmentSize, key: options.keys.current?.version ?? 0
+        ).write(to: block)
         try calls.write(next.file, UnsafeRawBufferPointer(block), at: 0)
         try calls.sync(next.file)
         try calls.rename(directory, next.name, directory, SpoolNames.segment(next.number))

@@ -56,6 +56,10 @@ final class Journal {
     struct OpenBody {
         var file: Int32
         var failure: SpoolError?
+        /// Where it is compressed or encrypted.
+        var parts: BodyPartWriter?
+        /// Of the file.
+        var size = 0
         /// Bytes whose writing out has not begun.
         var waiting = 0
     }
@@ -64,8 +68,6 @@ final class Journal {
         var epoch: UInt64
         var nextNumber: UInt64
         var durable: UInt64
-        /// Numbers that recovery found torn or lost, and those that it skipped.
-        var void: [ClosedRange<UInt64>]
         var nextSegment: UInt64
         /// Files that may become segments again.
         var material: [String]
@@ -82,6 +84,11 @@ final class Journal {
     /// Void ranges that no durable record tells yet.
     var doubtful: [ClosedRange<UInt64>]
     var current: Segment?
+    /// Of the current segment, while it will have one.
+    var index: SegmentIndex?
+    let unsealer: Unsealer
+    /// Of messages that were refused and may be on the disk all the same, until that is voided.
+    var doubtfulBodies: [UInt64] = []
     var ready: [Segment] = []
     var nextSegment: UInt64
     var material: [String]
@@ -114,10 +121,11 @@ final class Journal {
         self.directories = directories
         self.options = options
         segmentSize = options.segmentSize.value
+        unsealer = Unsealer(options.keys)
         epoch = start.epoch
         nextNumber = start.nextNumber
         durable = start.durable
-        doubtful = start.void
+        doubtful = []
         nextSegment = start.nextSegment
         material = start.material
         buffer = .allocate(byteCount: RecordLayout.padded(options.batchSize.value), alignment: RecordLayout.block)
@@ -183,8 +191,9 @@ final class Journal {
         case .move(let token, let location, let identity): move(token, location, identity)
         case .read(let token, let location): events.append(.content(token: token, pieces(at: location)))
         case .makeBody(let number): makeBody(number)
-        case .appendBody(let token, let number, let bytes, let offset):
-            events.append(.body(token: token, appendBody(number, bytes, at: offset)))
+        case .appendBody(let token, let number, let bytes):
+            events.append(.body(token: token, appendBody(number, bytes)))
+        case .settle(let ranges): doubtful += ranges
         case .removeBody(let number): removeBody(number)
         case .free(let segment):
             frees.append(segment)
@@ -199,6 +208,7 @@ final class Journal {
         for write in held { events.append(.written(token: write.token, .failure(.closed))) }
         held = []
         if current != nil, counts.records > 0 { writeMark() }
+        sealSegment()
         tell()
     }
 
@@ -219,12 +229,32 @@ final class Journal {
             let record = UnsafeMutableRawBufferPointer.allocate(byteCount: location.length, alignment: 8)
             defer { record.deallocate() }
             let count = try calls.read(file, record, at: location.offset)
-            guard count == location.length, let header = RecordHeader(in: UnsafeRawBufferPointer(record), at: 0),
-                header.length == count
-            else { return .failure(.damaged) }
-            return .success((header.type, Array(record[RecordLayout.headerSize...])))
+            let bytes = UnsafeRawBufferPointer(record)
+            guard count == location.length, let header = RecordHeader(in: bytes, at: 0), header.length == count,
+                let plain = try? unsealer.withPayload(of: bytes, header, { Array($0) })
+            else {
+                keepAside(UnsafeRawBufferPointer(rebasing: bytes[..<count]), location)
+                return .failure(.damaged)
+            }
+            return .success((header.type, plain))
         } catch {
             return .failure(.system(error))
+        }
+    }
+
+    /// Damage that recovery could not see is kept as it was found, and told of, once.
+    private func keepAside(_ bytes: UnsafeRawBufferPointer, _ location: RecordLocation) {
+        let name = SpoolNames.damaged(location.segment, location.offset)
+        do throws(SystemError) {
+            let file = try calls.open(directories.aside.number, name, O_WRONLY | O_CREAT | O_EXCL)
+            defer { calls.close(file) }
+            try calls.write(file, bytes, at: 0)
+            events.append(
+                .report(
+                    "corruption: record at \(location.offset) of segment \(SpoolNames.segment(location.segment)), "
+                        + "set aside as \(name)"))
+        } catch {
+            if error.code != EEXIST { events.append(.report("\(name) is not set aside: \(error)")) }
         }
     }
 

@@ -150,7 +150,7 @@ public final class MemorySpool: Spool {
 
 extension MemorySpool: BodyStore {
     func appendBody(
-        _ number: UInt64, _ bytes: [UInt8], at offset: UInt64, completion: ((Result<Void, SpoolError>) -> Void)?
+        _ number: UInt64, _ bytes: [UInt8], completion: ((Result<Void, SpoolError>) -> Void)?
     ) {
         bodies[number]?.append(contentsOf: bytes)
         if let completion { later { completion(.success(())) } }

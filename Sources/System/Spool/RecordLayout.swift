@@ -10,8 +10,9 @@ import CPosix
 /// `sum` is the CRC-32C from `length` to the end of the payload; `length` counts header and payload. `epoch` counts
 /// the starts in its upper half; its lower half is random, so that no mail can contain a record of it. `number` is
 /// the log sequence number; within an epoch there is no gap. `durable` is the highest number known to be on the disk
-/// when the record was written. Flags are of later versions (encrypted, compressed): a record with one that is not
-/// known is set aside.
+/// when the record was written. A payload that is compressed (flag 1) was so before it was encrypted (flag 2), with the
+/// header from `length` on as associated data; the sum is over what stands on the disk. A record with a flag that is
+/// not known is set aside.
 enum RecordLayout {
     static let block = 4096
     static let headerSize = 40
@@ -19,7 +20,7 @@ enum RecordLayout {
     static let segmentMagic: UInt64 = 0x3130_4745_534A_524D  // "MRJSEG01"
     /// Segments larger than this are not ours.
     static let largestSegment = 1 << 30
-    static let messageSize = 48
+    static let messageSize = 64
     static let pieceSize = 24
     static let outcomeSize = 24
     static let noteSize = 8
@@ -41,11 +42,23 @@ enum RecordType: UInt8 {
     case note = 4
     /// Ranges of numbers that never were: a batch whose sync failed, what a crash tore.
     case void = 5
+    /// What is in a sealed segment; no part of the sequence of numbers.
+    case index = 6
+}
+
+/// How a payload stands on the disk.
+struct RecordFlags: OptionSet, Hashable, Sendable {
+    let rawValue: UInt8
+
+    static let deflated = RecordFlags(rawValue: 1)
+    static let encrypted = RecordFlags(rawValue: 2)
+    static let known: RecordFlags = [.deflated, .encrypted]
 }
 
 struct RecordHeader {
     var length: Int
     var type: RecordType
+    var flags: RecordFlags
     var epoch: UInt64
     var number: UInt64
     var durable: UInt64
@@ -59,8 +72,10 @@ struct RecordHeader {
         guard length >= RecordLayout.headerSize, length <= segment.count - offset else { return nil }
         let summed = UnsafeRawBufferPointer(rebasing: segment[offset + 8..<offset + length])
         guard martlet_crc32c(0, summed.baseAddress, summed.count) == segment.integer(UInt32.self, at: offset + 4),
-            segment[offset + 13] == 0, let type = RecordType(rawValue: segment[offset + 12])
+            RecordFlags.known.isSuperset(of: RecordFlags(rawValue: segment[offset + 13])),
+            let type = RecordType(rawValue: segment[offset + 12])
         else { return nil }
+        flags = RecordFlags(rawValue: segment[offset + 13])
         self.length = length
         self.type = type
         epoch = segment.integer(at: offset + 16)
@@ -85,6 +100,8 @@ enum RecordContent: Sendable {
     case void([ClosedRange<UInt64>])
     /// The payload of a record that is written again elsewhere.
     case copy(RecordType, [UInt8])
+    /// One of the above with its payload compressed.
+    indirect case deflated(RecordContent, [UInt8])
 
     var type: RecordType {
         switch self {
@@ -93,27 +110,37 @@ enum RecordContent: Sendable {
         case .note: .note
         case .void: .void
         case .copy(let type, _): type
+        case .deflated(let content, _): content.type
         }
     }
 
-    /// Bytes of header and payload.
-    var length: Int {
-        let payload =
-            switch self {
-            case .message(let message): message.payloadLength
-            case .outcome(let outcome): RecordLayout.outcomeSize + outcome.payload.count
-            case .note(let key, let value): RecordLayout.noteSize + key.count + value.count
-            case .void(let ranges): 8 + 16 * ranges.count
-            case .copy(_, let payload): payload.count
-            }
-        return RecordLayout.headerSize + payload
+    var flags: RecordFlags {
+        switch self {
+        case .message, .outcome, .note, .void, .copy: []
+        case .deflated: .deflated
+        }
     }
 
-    /// Writes header and payload at `offset`, and zeros to the next multiple of 8.
-    func write(
-        to batch: UnsafeMutableRawBufferPointer, at offset: Int, epoch: UInt64, number: UInt64, durable: UInt64
-    ) {
-        var writer = RecordWriter(buffer: batch, position: offset + RecordLayout.headerSize)
+    /// Whether it is of mail, and so encrypted where anything is.
+    var isPrivate: Bool {
+        switch self {
+        case .message, .outcome, .note, .copy, .deflated: true
+        case .void: false
+        }
+    }
+
+    /// Bytes of the payload before it is encrypted.
+    var payloadLength: Int {
+        switch self {
+        case .message(let message): message.payloadLength
+        case .outcome(let outcome): RecordLayout.outcomeSize + outcome.payload.count
+        case .note(let key, let value): RecordLayout.noteSize + key.count + value.count
+        case .void(let ranges): 8 + 16 * ranges.count
+        case .copy(_, let payload), .deflated(_, let payload): payload.count
+        }
+    }
+
+    func writePayload(to writer: inout RecordWriter) {
         switch self {
         case .message(let message): message.write(to: &writer)
         case .outcome(let outcome): outcome.write(to: &writer)
@@ -128,27 +155,53 @@ enum RecordContent: Sendable {
                 writer.integer(range.lowerBound)
                 writer.integer(range.upperBound)
             }
-        case .copy(_, let payload): writer.bytes(payload)
+        case .copy(_, let payload), .deflated(_, let payload): writer.bytes(payload)
         }
-        RecordContent.seal(
-            batch, at: offset, length: writer.position - offset, type: type, epoch: epoch, number: number,
-            durable: durable)
     }
 
-    /// Writes the header of a record whose payload stands there already, and the zeros after it.
-    static func seal(
-        _ batch: UnsafeMutableRawBufferPointer, at offset: Int, length: Int, type: RecordType, epoch: UInt64,
-        number: UInt64, durable: UInt64
-    ) {
+    /// The payload as bytes of their own.
+    var payload: [UInt8] {
+        switch self {
+        case .copy(_, let payload), .deflated(_, let payload): return payload
+        case .message, .outcome, .note, .void: break
+        }
+        let count = payloadLength
+        return [UInt8](unsafeUninitializedCapacity: max(count, 1)) { buffer, filled in
+            var writer = RecordWriter(buffer: UnsafeMutableRawBufferPointer(buffer), position: 0)
+            writePayload(to: &writer)
+            filled = count
+        }
+    }
+}
+
+extension RecordHeader {
+    /// What an encrypted payload is bound to: the header from its length on.
+    static let associated = 8..<RecordLayout.headerSize
+
+    init(type: RecordType, flags: RecordFlags, length: Int, epoch: UInt64, number: UInt64, durable: UInt64) {
+        self.length = length
+        self.type = type
+        self.flags = flags
+        self.epoch = epoch
+        self.number = number
+        self.durable = durable
+    }
+
+    /// Writes all but the sum, and the zeros behind the record.
+    func write(to batch: UnsafeMutableRawBufferPointer, at offset: Int) {
         for index in offset + length..<offset + RecordLayout.aligned(length) { batch[index] = 0 }
         var header = RecordWriter(buffer: batch, position: offset)
         header.integer(RecordLayout.magic)
         header.integer(UInt32(0))
         header.integer(UInt32(length))
-        header.integer(UInt32(type.rawValue))
+        header.integer(UInt32(type.rawValue) | UInt32(flags.rawValue) << 8)
         header.integer(epoch)
         header.integer(number)
         header.integer(durable)
+    }
+
+    /// Writes the sum of a record that stands there otherwise.
+    func writeSum(to batch: UnsafeMutableRawBufferPointer, at offset: Int) {
         let summed = UnsafeRawBufferPointer(rebasing: batch[offset + 8..<offset + length])
         var sum = RecordWriter(buffer: batch, position: offset + 4)
         sum.integer(martlet_crc32c(0, summed.baseAddress, summed.count))
@@ -164,14 +217,16 @@ struct SegmentHeader {
     var segment: UInt64
     var epoch: UInt64
     var size: Int
+    var key: UInt32
 
     private static let summed = 44
     static let version: UInt32 = 1
 
-    init(segment: UInt64, epoch: UInt64, size: Int) {
+    init(segment: UInt64, epoch: UInt64, size: Int, key: UInt32) {
         self.segment = segment
         self.epoch = epoch
         self.size = size
+        self.key = key
     }
 
     init?(in bytes: UnsafeRawBufferPointer) {
@@ -183,6 +238,7 @@ struct SegmentHeader {
         segment = bytes.integer(at: 16)
         epoch = bytes.integer(at: 24)
         size = Int(clamping: bytes.integer(UInt64.self, at: 32))
+        key = bytes.integer(at: 40)
     }
 
     func write(to bytes: UnsafeMutableRawBufferPointer) {
@@ -194,7 +250,7 @@ struct SegmentHeader {
         writer.integer(segment)
         writer.integer(epoch)
         writer.integer(UInt64(size))
-        writer.integer(UInt32(0))
+        writer.integer(key)
         writer.integer(martlet_crc32c(0, bytes.baseAddress, SegmentHeader.summed))
     }
 }

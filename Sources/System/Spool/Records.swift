@@ -4,15 +4,19 @@ import Mail
 
 /// A message as it stands in the journal.
 ///
-///     moved from:8 body file:8 body size:8 id:4 envelopes:4 envelope bytes:4 attribute bytes:4 pieces:4 inline bytes:4
+///     moved from:8 body file:8 body size:8 stored size:8 id:4 envelopes:4 envelope bytes:4 attribute bytes:4 pieces:4
+///     inline bytes:4 body form:4 zero:4
 ///     pieces * (source:4 zero:4 offset:8 count:8), envelopes, attributes, inline
 ///
 /// `moved from` is 0, or the number by which a message that was written again keeps being known. A body file is named
-/// by its number, 0 for none. The source of a piece is 0 for the inline bytes, 1 for the body file.
+/// by its number, 0 for none; its form is 0 for plain bytes, 1 for parts that are compressed or encrypted, and the
+/// stored size is that of the file. The source of a piece is 0 for the inline bytes, 1 for the body file.
 struct MessageRecord: Sendable {
     var movedFrom: UInt64 = 0
     var bodyFile: UInt64 = 0
     var bodySize: UInt64 = 0
+    var bodyStored: UInt64 = 0
+    var bodyForm = BodyForm.plain
     var id: MessageID
     var envelopeCount: UInt32
     var envelopes: [UInt8]
@@ -28,16 +32,38 @@ struct MessageRecord: Sendable {
         return count
     }
 
+    /// Bytes of the payload that are not content.
+    var headLength: Int {
+        RecordLayout.messageSize + pieces.count * RecordLayout.pieceSize + envelopes.count + attributes.count
+    }
+
+    var head: [UInt8] {
+        let count = headLength
+        return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            var writer = RecordWriter(buffer: UnsafeMutableRawBufferPointer(buffer), position: 0)
+            writeHead(to: &writer)
+            filled = count
+        }
+    }
+
     func write(to writer: inout RecordWriter) {
+        writeHead(to: &writer)
+        for piece in pieces { if case .bytes(let bytes) = piece { writer.bytes(bytes) } }
+    }
+
+    private func writeHead(to writer: inout RecordWriter) {
         writer.integer(movedFrom)
         writer.integer(bodyFile)
         writer.integer(bodySize)
+        writer.integer(bodyStored)
         writer.integer(id.value)
         writer.integer(envelopeCount)
         writer.integer(UInt32(envelopes.count))
         writer.integer(UInt32(attributes.count))
         writer.integer(UInt32(pieces.count))
         let inlineSize = writer.position
+        writer.integer(UInt32(0))
+        writer.integer(bodyForm.rawValue)
         writer.integer(UInt32(0))
         var inline = 0
         for piece in pieces {
@@ -54,14 +80,22 @@ struct MessageRecord: Sendable {
         }
         writer.bytes(envelopes)
         writer.bytes(attributes)
-        for piece in pieces { if case .bytes(let bytes) = piece { writer.bytes(bytes) } }
         var size = RecordWriter(buffer: writer.buffer, position: inlineSize)
         size.integer(UInt32(inline))
     }
 }
 
 extension MessageRecord {
-    enum Parts { case all, withoutPieces }
+    /// A head is all but the inline bytes, and the pieces are not read from it.
+    enum Parts { case all, withoutPieces, head }
+
+    /// How many bytes of a payload are its head; nil when its lengths contradict each other.
+    static func headLength(_ payload: UnsafeRawBufferPointer) -> Int? {
+        guard payload.count >= RecordLayout.messageSize else { return nil }
+        let inline = Int(payload.integer(UInt32.self, at: 52))
+        let length = payload.count - inline
+        return length >= RecordLayout.messageSize ? length : nil
+    }
 
     /// The payload of a record whose sum was right; nil when its lengths contradict each other all the same.
     init?(_ payload: UnsafeRawBufferPointer, _ parts: Parts) {
@@ -69,19 +103,22 @@ extension MessageRecord {
         movedFrom = payload.integer(at: 0)
         bodyFile = payload.integer(at: 8)
         bodySize = payload.integer(at: 16)
-        id = MessageID(payload.integer(at: 24))
-        envelopeCount = payload.integer(at: 28)
-        let envelopeBytes = Int(payload.integer(UInt32.self, at: 32))
-        let attributeBytes = Int(payload.integer(UInt32.self, at: 36))
-        let pieceCount = Int(payload.integer(UInt32.self, at: 40))
-        let inlineBytes = Int(payload.integer(UInt32.self, at: 44))
+        bodyStored = payload.integer(at: 24)
+        id = MessageID(payload.integer(at: 32))
+        envelopeCount = payload.integer(at: 36)
+        let envelopeBytes = Int(payload.integer(UInt32.self, at: 40))
+        let attributeBytes = Int(payload.integer(UInt32.self, at: 44))
+        let pieceCount = Int(payload.integer(UInt32.self, at: 48))
+        let inlineBytes = Int(payload.integer(UInt32.self, at: 52))
+        guard let form = BodyForm(rawValue: payload.integer(at: 56)) else { return nil }
+        bodyForm = form
         let envelopesAt = RecordLayout.messageSize + pieceCount * RecordLayout.pieceSize
         let inlineAt = envelopesAt + envelopeBytes + attributeBytes
-        guard payload.count == inlineAt + inlineBytes else { return nil }
+        guard payload.count == inlineAt + (parts == .head ? 0 : inlineBytes) else { return nil }
         envelopes = Array(payload[envelopesAt..<envelopesAt + envelopeBytes])
         attributes = Array(payload[envelopesAt + envelopeBytes..<inlineAt])
         pieces = []
-        if case .withoutPieces = parts { return }
+        if parts != .all { return }
         for index in 0..<pieceCount {
             let at = RecordLayout.messageSize + index * RecordLayout.pieceSize
             let offset = payload.integer(UInt64.self, at: at + 8)

@@ -103,6 +103,8 @@ struct Recovery {
 
     /// Bytes that are no record, and the numbers missing there (none: only bytes).
     struct Hole {
+        /// Of the process that wrote what is missing.
+        var epoch: UInt64
         var segment: UInt64
         var bytes: Range<Int>
         var first: UInt64
@@ -119,16 +121,71 @@ struct Recovery {
     var highestEpoch: UInt64 = 0
     /// 0 until a record was read.
     var highestNumber: UInt64 = 0
-    var highestDurable: UInt64 = 0
+    /// What each process has known to be durable.
+    private var durable: [UInt64: UInt64] = [:]
+    /// Of the last record that was read.
+    private var lastEpoch: UInt64 = 0
+    /// A process of this epoch has read all that was before it: what is missing now was there then.
+    private var vouchingEpoch: UInt64 = 0
+    private var firstNumbers: [UInt64: UInt64] = [:]
     var voids: [ClosedRange<UInt64>] = []
     var tail = TallyTail()
+    /// Of a key that was not given.
+    private(set) var missingKey: UInt32?
+    private let unsealer: Unsealer
     private var holes: [Hole] = []
     /// Outcomes of messages that have not been met: one that was moved stands behind its older outcomes.
     private var early: [UInt64: [UInt32: Outcome]] = [:]
     private var epoch: UInt64 = 0
 
-    mutating func read(_ bytes: UnsafeRawBufferPointer, segment: UInt64) {
-        var isEmpty = true
+    init(_ unsealer: Unsealer = Unsealer()) { self.unsealer = unsealer }
+
+    /// Reads what a sealed segment tells of itself. `fetch` reads a record whose head is not in the index.
+    mutating func read(
+        _ index: FoundIndex, epoch: UInt64, fetch: (RecordLocation) -> [UInt8]?
+    ) {
+        segments.append(index.segment)
+        highestEpoch = max(highestEpoch, epoch)
+        if highestNumber != 0, index.first > highestNumber + 1 {
+            note(
+                Hole(
+                    epoch: lastEpoch, segment: index.segment, bytes: RecordLayout.block..<RecordLayout.block,
+                    first: highestNumber + 1,
+                    last: index.first - 1))
+        }
+        begin(epoch, index.first)
+        for entry in index.entries {
+            let isTaken: Bool
+            if let head = entry.head {
+                isTaken = index.payload.withUnsafeBytes { bytes in
+                    take(entry.type, entry.number, UnsafeRawBufferPointer(rebasing: bytes[head]), .head, entry.location)
+                }
+            } else if let record = fetch(entry.location) {
+                isTaken = record.withUnsafeBytes { bytes in
+                    guard let header = RecordHeader(in: bytes, at: 0), header.number == entry.number else {
+                        return false
+                    }
+                    return take(header, bytes, entry.location)
+                }
+            } else {
+                isTaken = false
+            }
+            if !isTaken {
+                let end = entry.location.offset + entry.location.length
+                holes.append(
+                    Hole(
+                        epoch: epoch, segment: index.segment, bytes: entry.location.offset..<end, first: entry.number,
+                        last: entry.number))
+            }
+        }
+        highestNumber = max(highestNumber, index.last)
+        durable[epoch] = max(durable[epoch] ?? 0, index.durable)
+        self.epoch = epoch
+    }
+
+    /// `isWhole` says that the disk gave all of it: only then can it be known to be empty.
+    mutating func read(_ bytes: UnsafeRawBufferPointer, segment: UInt64, isWhole: Bool = true) {
+        var isEmpty = isWhole
         defer { if isEmpty { empty.append(segment) } else { segments.append(segment) } }
         if let header = SegmentHeader(in: bytes), header.segment == segment {
             epoch = header.epoch
@@ -145,34 +202,48 @@ struct Recovery {
         while position < used {
             guard let found = next(in: bytes, from: position, to: used) else {
                 isEmpty = false
-                holes.append(Hole(segment: segment, bytes: position..<used, first: highestNumber + 1))
+                holes.append(
+                    Hole(epoch: epoch, segment: segment, bytes: position..<used, first: highestNumber + 1))
                 return
             }
             let header = found.header
             isEmpty = false
+            if header.type == .index {
+                position = found.offset + RecordLayout.aligned(header.length)
+                continue
+            }
             if highestNumber == 0, found.offset > position, header.number > 0 {
                 // The oldest segment has nothing before it that could tell how many are missing: at least one.
                 let missing = position..<found.offset
                 note(
-                    Hole(segment: segment, bytes: missing, first: header.number - 1, last: header.number - 1))
+                    Hole(
+                        epoch: epoch, segment: segment, bytes: missing, first: header.number - 1,
+                        last: header.number - 1))
             } else if highestNumber != 0, header.number > highestNumber + 1 {
                 note(
                     Hole(
-                        segment: segment, bytes: position..<found.offset, first: highestNumber + 1,
+                        epoch: lastEpoch, segment: segment, bytes: position..<found.offset, first: highestNumber + 1,
                         last: header.number - 1))
             }
             highestNumber = header.number
-            highestDurable = max(highestDurable, header.durable)
-            let payload = UnsafeRawBufferPointer(
-                rebasing: bytes[found.offset + RecordLayout.headerSize..<found.offset + header.length])
+            begin(epoch, header.number)
+            durable[epoch] = max(durable[epoch] ?? 0, header.durable)
+            let record = UnsafeRawBufferPointer(rebasing: bytes[found.offset..<found.offset + header.length])
             let location = RecordLocation(segment: segment, offset: found.offset, length: header.length)
-            if !take(header, payload, location) {
+            if !take(header, record, location) {
                 let end = found.offset + header.length
                 holes.append(
-                    Hole(segment: segment, bytes: found.offset..<end, first: header.number, last: header.number))
+                    Hole(
+                        epoch: epoch, segment: segment, bytes: found.offset..<end, first: header.number,
+                        last: header.number))
             }
             position = found.offset + RecordLayout.aligned(header.length)
         }
+    }
+
+    private mutating func begin(_ epoch: UInt64, _ number: UInt64) {
+        lastEpoch = epoch
+        if firstNumbers[epoch] == nil { firstNumbers[epoch] = number }
     }
 
     // What is missing before the first record of a segment is what stood in the bytes at the end of the one before.
@@ -192,7 +263,8 @@ struct Recovery {
         while offset < used, offset <= bytes.count - RecordLayout.headerSize {
             // The epoch first: no sum is reckoned over what only looks like a record.
             if bytes.integer(UInt64.self, at: offset + 16) == epoch,
-                let header = RecordHeader(in: bytes, at: offset), header.number > highestNumber
+                let header = RecordHeader(in: bytes, at: offset),
+                header.number > highestNumber || header.type == .index
             {
                 return (offset, header)
             }
@@ -201,20 +273,34 @@ struct Recovery {
         return nil
     }
 
-    /// False when the record's own lengths contradict each other.
+    /// False when the record's own lengths contradict each other, or it cannot be decrypted.
     private mutating func take(
-        _ header: RecordHeader, _ payload: UnsafeRawBufferPointer, _ location: RecordLocation
+        _ header: RecordHeader, _ record: UnsafeRawBufferPointer, _ location: RecordLocation
     ) -> Bool {
-        switch header.type {
-        case .padding: return true
+        do throws(Cipher.Fault) {
+            return try unsealer.withPayload(of: record, header) {
+                take(header.type, header.number, $0, .withoutPieces, location)
+            } ?? false
+        } catch {
+            if case .unknownKey(let version) = error { missingKey = version }
+            return false
+        }
+    }
+
+    private mutating func take(
+        _ type: RecordType, _ number: UInt64, _ payload: UnsafeRawBufferPointer, _ parts: MessageRecord.Parts,
+        _ location: RecordLocation
+    ) -> Bool {
+        switch type {
+        case .padding, .index: return true
         case .message:
-            guard let message = MessageRecord(payload, .withoutPieces), let size = MessageRecord.size(payload)
+            guard let message = MessageRecord(payload, parts), let size = MessageRecord.size(payload)
             else { return false }
-            if message.movedFrom == 0 { tail.accepted(message.envelopeCount, number: header.number) }
-            take(message, size, number: header.number, location)
+            if message.movedFrom == 0 { tail.accepted(message.envelopeCount, number: number) }
+            take(message, size, number: number, location)
         case .outcome:
             guard let outcome = OutcomeRecord(payload) else { return false }
-            if outcome.isFinal, !outcome.isMoved { tail.ended(outcome.payload, number: header.number) }
+            if outcome.isFinal, !outcome.isMoved { tail.ended(outcome.payload, number: number) }
             take(outcome, location)
         case .note:
             guard let note = NoteRecord(payload) else { return false }
@@ -223,6 +309,10 @@ struct Recovery {
         case .void:
             guard let ranges = VoidRecord.ranges(payload) else { return false }
             voids += ranges
+            // The numbers up to its own first are the last that a process settles, when it has read what was before.
+            if let first = firstNumbers[lastEpoch], ranges.contains(where: { $0.upperBound < first }) {
+                vouchingEpoch = max(vouchingEpoch, lastEpoch)
+            }
             let gone = messages.keys.filter { number in ranges.contains { $0.contains(number) } }
             for number in gone { messages[number] = nil }
         }
@@ -255,6 +345,7 @@ struct Recovery {
 
     /// Holes that no void record names, with what they are.
     func unsettled() -> [(hole: Hole, isCorruption: Bool)] {
+        let ordered = voids.sorted { $0.lowerBound < $1.lowerBound }
         var result: [(Hole, Bool)] = []
         for hole in holes {
             guard let last = hole.last else {
@@ -264,12 +355,11 @@ struct Recovery {
                 continue
             }
             var first = hole.first
-            // Written in order, void ranges ascend.
-            for range in voids where range.contains(first) { first = range.upperBound &+ 1 }
+            for range in ordered where range.contains(first) { first = range.upperBound &+ 1 }
             if first > last { continue }
             var rest = hole
             rest.first = first
-            result.append((rest, highestDurable >= first))
+            result.append((rest, hole.epoch < vouchingEpoch || durable[hole.epoch] ?? 0 >= first))
         }
         return result
     }
@@ -279,7 +369,7 @@ extension MessageRecord {
     /// The sum of the counts of the pieces.
     static func size(_ payload: UnsafeRawBufferPointer) -> UInt64? {
         var size: UInt64 = 0
-        for index in 0..<Int(payload.integer(UInt32.self, at: 40)) {
+        for index in 0..<Int(payload.integer(UInt32.self, at: 48)) {
             let at = RecordLayout.messageSize + index * RecordLayout.pieceSize + 16
             guard at + 8 <= payload.count else { return nil }
             size &+= payload.integer(UInt64.self, at: at)

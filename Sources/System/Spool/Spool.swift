@@ -123,6 +123,8 @@ public enum SpoolError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLarge
     /// Another process has the spool.
     case locked
+    /// What is there was encrypted with a key that was not given.
+    case keyMissing(version: UInt32)
     /// No such message, or it has no body file.
     case unknown
     /// The record is there and is not what was written.
@@ -135,6 +137,8 @@ public enum SpoolError: Error, Hashable, Sendable, CustomStringConvertible {
         case .full: "no room in the spool"
         case .tooLarge: "larger than a segment of the spool"
         case .locked: "another process has the spool"
+        case .keyMissing(let version):
+            "what is in the spool was encrypted with another key (version \(Hexadecimal.text(UInt64(version), width: 8)))"
         case .unknown: "no such message in the spool"
         case .damaged: "record damaged"
         case .closed: "spool closed"
@@ -150,6 +154,8 @@ public struct SpoolStatistics: Hashable, Sendable {
     /// Of the records that are still needed.
     public var liveBytes = 0
     public var batches = 0
+    /// Written to the journal.
+    public var bytes = 0
     public var records = 0
     public var failedSyncs = 0
     public var movedRecords = 0
@@ -171,6 +177,10 @@ public struct SpoolOptions: Sendable {
     public var minimumFree = ByteCount.mebibytes(32)
     /// The same in files.
     public var minimumFiles = 16
+    /// What is written from now on is compressed where that helps.
+    public var isCompressed = false
+    /// What is written from now on is encrypted when there is a current one.
+    public var keys = SpoolKeys()
     /// The oldest segment is cleaned when there are more, and less than a quarter of their bytes is live.
     public var cleaningThreshold = 64
 

@@ -27,9 +27,8 @@ public final class SpoolBody {
             completion?(.failure(.closed))
             return
         }
-        let offset = size
         size += UInt64(bytes.count)
-        store.appendBody(number, bytes, at: offset, completion: completion)
+        store.appendBody(number, bytes, completion: completion)
     }
 
     public func discard() {
@@ -49,6 +48,6 @@ public final class SpoolBody {
 /// Where bodies are written to.
 protocol BodyStore: AnyObject {
     func appendBody(
-        _ number: UInt64, _ bytes: [UInt8], at offset: UInt64, completion: ((Result<Void, SpoolError>) -> Void)?)
+        _ number: UInt64, _ bytes: [UInt8], completion: ((Result<Void, SpoolError>) -> Void)?)
     func discardBody(_ number: UInt64)
 }

@@ -24,6 +24,13 @@ public struct SpoolTally: Hashable, Sendable {
         through = max(through, number)
     }
 
+    /// Adds what was counted before this life.
+    mutating func add(_ earlier: SpoolTally) {
+        accepted += earlier.accepted
+        for kind in ends.indices { ends[kind] += earlier.ends[kind] }
+        through = max(through, earlier.through)
+    }
+
     mutating func end(_ payload: [UInt8], number: UInt64) {
         ends[min(Int(payload.first ?? 0), Self.kinds - 1)] += 1
         through = max(through, number)
