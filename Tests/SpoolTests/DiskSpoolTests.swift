@@ -161,6 +161,31 @@ import Testing
         #expect(try workshop.open().recovered.messages.isEmpty)
     }
 
+    @Test func `an outcome older than the moved message that it ends outlives that, and delivered mail stays away`()
+        throws
+    {
+        let workshop = try Workshop()
+        workshop.options.cleaningThreshold = 3
+        let spool = try workshop.open(cache: false).spool
+        let old = try spool.commit(message(1, "old", envelopes: 2))
+        func fill(_ count: Int) throws {
+            for _ in 0..<count { try spool.recordNow(try spool.commit(message(2, filler: 8000))) }
+        }
+        try fill(12)
+        try spool.recordNow(old, envelope: 1, "sent")
+        for _ in 0..<100 where spool.statistics.movedRecords == 0 { try fill(4) }
+        #expect(spool.statistics.movedRecords > 0)
+        try spool.recordNow(old, envelope: 2, "sent")
+        for _ in 0..<40 {
+            try fill(1)
+            let crashed = try workshop.copy()
+            let again = try crashed.open()
+            #expect(!again.recovered.messages.contains { $0.position == old })
+            again.spool.close()
+        }
+        spool.close()
+    }
+
     @Test func `a lazy outcome alone waits for a second at most`() throws {
         let workshop = try Workshop()
         let spool = try workshop.open().spool

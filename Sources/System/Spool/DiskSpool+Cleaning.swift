@@ -35,6 +35,7 @@ extension DiskSpool {
 
     func moved(_ what: Moved, _ result: Result<WrittenRecord, SpoolError>) {
         movesInFlight -= 1
+        if case .outcome(let number, let envelope) = what { messages[number]?.outcomes[envelope]?.isMoving = false }
         guard case .success(let record) = result else {
             unmovable = order.first
             return
@@ -51,6 +52,7 @@ extension DiskSpool {
             discount(old)
             count(record.location)
             messages[number]?.outcomes[envelope]?.location = record.location
+            buryIfDone(number)
         case .note(let key):
             guard let old = notes[key]?.location else { return }
             discount(old)

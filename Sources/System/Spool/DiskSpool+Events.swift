@@ -69,7 +69,22 @@ extension DiskSpool {
         messages[number]?.outcomes[outcome.envelope] = kept
         guard outcome.isFinal else { return }
         messages[number]?.finals += 1
-        if let live = messages[number], live.finals >= live.envelopeCount { bury(number, live) }
+        buryIfDone(number)
+    }
+
+    // A message that was moved may stand behind outcomes of its earlier time. Segments go from the oldest on: those
+    // outcomes would go before it, and a crash then would bring the message back. They are written again first.
+    func buryIfDone(_ number: UInt64) {
+        guard let live = messages[number], live.finals >= live.envelopeCount else { return }
+        var isBehind = true
+        for (envelope, kept) in live.outcomes {
+            guard let location = kept.location, location.segment < live.location.segment else { continue }
+            isBehind = false
+            if kept.pending == 0, !kept.isMoving {
+                move(.outcome(number, envelope: envelope), from: location, identity: number)
+            }
+        }
+        if isBehind { bury(number, live) }
     }
 
     // The tombstone is durable: what it cancels may go, the record with its segment, the body now (invariant 5).
@@ -147,6 +162,7 @@ extension DiskSpool {
 
     func move(_ what: Moved, from location: RecordLocation, identity: UInt64) {
         movesInFlight += 1
+        if case .outcome(let number, let envelope) = what { messages[number]?.outcomes[envelope]?.isMoving = true }
         handover.put(.move(token: expect(.move(what)), location, identity: identity), isLazy: true)
     }
 }

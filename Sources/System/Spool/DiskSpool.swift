@@ -28,6 +28,8 @@ public final class DiskSpool: Spool {
         /// Newer ones on their way; the one at `location` may not be moved behind them.
         var pending = 0
         var isFinal = false
+        /// On its way to the end of the journal, unchanged.
+        var isMoving = false
     }
 
     struct Usage {
