@@ -92,13 +92,15 @@ extension WholeHouse.Unprivileged {
             try instance.start(
                 configuration(
                     instance,
-                    "\"mkdir \(box)/run.$$; ls -d \(box)/run.* | wc -l >> \(box)/counts; cat > /dev/null; rmdir \(box)/run.$$\"",
+                    "\"mkdir \(box)/run.$$; ls -d \(box)/run.* | wc -l >> \(box)/counts.%{user.username}; cat > /dev/null; rmdir \(box)/run.$$\"",
                     extra: "mda limit max-session 2 max-session-per-user 1"))
             try instance.control("pause", "mda")
             for _ in 1...3 { try instance.submit(to: people.map { "\($0)@example.org" }) }
             try instance.control("resume", "mda")
             #expect(try instance.isQueueEmpty(within: 90), "\(instance.queueText) \(instance.lastWords)")
-            let counts = text("\(box)/counts").split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+            let counts = people.flatMap { person in
+                text("\(box)/counts.\(person)").split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+            }
             #expect(counts.count == 18)
             #expect(counts.allSatisfy { $0 <= 2 }, "\(counts)")
             try instance.stop()

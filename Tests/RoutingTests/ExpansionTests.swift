@@ -207,6 +207,17 @@ extension LoopWorld: ExpansionWorld {}
             host, "bob@example.org", expected.map { $0.hasSuffix(" %") ? $0.dropLast() + "bob@example.org" : $0 })
     }
 
+    @Test func `the copy for oneself is kept where a table names the user, too`() async throws {
+        var host = Host(
+            aliases: [("bob", "bob")], virtual: [("carol@virtual.example.org", "carol"), ("carol", "carol")],
+            forwards: ["bob": "\\bob, x@example.net", "carol": "carol\nx@example.net"])
+        try await expect(host, "bob@example.org", ["in bob bob@example.org", "out x@example.net"])
+        try await expect(
+            host, "carol@virtual.example.org", ["out x@example.net", "virtual carol carol@virtual.example.org"])
+        host.world.forwards["bob"] = .bytes(Array("bob".utf8))
+        try await expect(host, "bob@example.org", ["in bob bob@example.org"])
+    }
+
     @Test func `forward files that cannot be used`() async throws {
         var host = Host(forwards: ["alice": "bob", "bob": "alice"])
         try await expect(host, "alice@example.org", [Self.listProblem])

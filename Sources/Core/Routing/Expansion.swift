@@ -137,5 +137,13 @@ struct ExpansionKey: Hashable {
     let address: Mailbox?
     /// For a command or a file, whose ~/.forward it stands in.
     let owner: String?
-    let isSameUser: Bool
+    let sameUser: SameUser
+
+    /// A user who names himself: in a table that is the user, whose ~/.forward is read then; in the ~/.forward it is the
+    /// mailbox.
+    enum SameUser: Hashable {
+        case not
+        case inTable
+        case inForward
+    }
 }

@@ -8,7 +8,7 @@ extension ExpansionRun {
     mutating func expand(user name: String, _ node: Node) async throws(ExpansionRefusal) {
         guard let action = node.action, case .local(let local) = action.kind else { throw .temporary }
         let base = expansion.delimiters.base(of: name)
-        if !isSameUser(node), let value = try await aliasValue(of: name, base, local.expansion) {
+        if sameUser(node) == .not, let value = try await aliasValue(of: name, base, local.expansion) {
             var parent = node
             parent.parent = .user(name)
             return try add(items: try items(in: value), below: parent)
@@ -34,11 +34,13 @@ extension ExpansionRun {
         }
     }
 
-    func isSameUser(_ node: Node) -> Bool {
-        switch (node.content, node.parent) {
-        case (.user(let name), .user(let above)): name == above
-        case (.user(let name), .forward(let owner, ordinal: _)): expansion.delimiters.base(of: name) == owner.name
-        default: false
+    func sameUser(_ node: Node) -> ExpansionKey.SameUser {
+        guard case .user(let name) = node.content else { return .not }
+        switch node.parent {
+        case .user(let above): return name == above ? .inTable : .not
+        case .forward(let owner, ordinal: _):
+            return expansion.delimiters.base(of: name) == owner.name ? .inForward : .not
+        case .recipient, .address, .include: return .not
         }
     }
 

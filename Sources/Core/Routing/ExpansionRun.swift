@@ -69,7 +69,7 @@ struct ExpansionRun<World: ExpansionWorld> {
             }
         }
         let key = ExpansionKey(
-            content: node.content, address: node.address, owner: owner, isSameUser: isSameUser(node))
+            content: node.content, address: node.address, owner: owner, sameUser: sameUser(node))
         guard seen.insert(key).inserted else { return }
         guard seen.count <= Expansion.mostNodes else { throw .temporaryListProblem }
         waiting.append(node)
