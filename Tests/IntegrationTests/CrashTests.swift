@@ -122,3 +122,38 @@ extension WholeHouse.Unprivileged {
         }
     }
 }
+
+extension WholeHouse.Private {
+    struct CrashesBesideOtherSources {
+        @Test(.enabled(if: Host.hasPostfix, "\(Host.withoutPostfix)"))
+        func `what smtp-source was told is accepted arrives, though each process is killed in turn`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let person = instance.people[0]
+            let runs = try SourceRuns(instance, to: "\(person)@example.org")
+            for kind in ["listener", "lookup", "resolver", "queue", "relay", "local", "keys", "account", "mailbox"] {
+                #expect(runs.waitForWhole(), "before \(kind) is killed: \(instance.lastWords)")
+                for victim in instance.descendants()
+                where kind == "mailbox" ? victim.name == "martlet-mailbox" : victim.role == kind {
+                    kill(victim.pid, SIGKILL)
+                }
+            }
+            #expect(runs.waitForWhole())
+            let (whole, broken) = try runs.finish()
+            let isEmpty = try eventually {
+                try instance.control("schedule", "all")
+                return try instance.isQueueEmpty(within: 1)
+            }
+            #expect(isEmpty, "\(instance.queueText)")
+            var arrived: [Int: Int] = [:]
+            for message in instance.mailbox(person).messages {
+                let run = try #require(message.headerField("X-Run").flatMap { Int($0) })
+                #expect(message.contains("\n\nbody of \(run)\n"))
+                arrived[run, default: 0] += 1
+            }
+            print("smtp-source: \(whole.count) runs of \(SourceRuns.messages) whole, \(broken) broken")
+            for run in whole { #expect(arrived[run, default: 0] >= SourceRuns.messages, "run \(run)") }
+            try instance.stop()
+        }
+    }
+}
