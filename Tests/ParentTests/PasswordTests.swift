@@ -7,7 +7,7 @@ import Testing
 
 @testable import Account
 
-@Suite struct `Passwords` {
+@Suite struct PasswordTests {
     private static func hexadecimal(_ bytes: [UInt8]) -> String {
         bytes.map { byte in
             let digits = String(byte, radix: 16)
