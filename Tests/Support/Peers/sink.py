@@ -188,7 +188,7 @@ def main():
     while True:
         connection, peer = listener.accept()
         number += 1
-        say("connect %d from=%s" % (number, peer[0]))
+        say("connect %d from=%s" % (number, peer[0] if peer else "-"))
         threading.Thread(target=serve, args=(connection, number, directory, context, "--immediate" in options),
                          daemon=True).start()
 
