@@ -6,7 +6,11 @@ import Testing
 
 /// What martlet.conf(5) shows is what martletd takes.
 struct ManualTests {
-    private static let page: String = {
+    // mdoc writes a backslash as \e.
+    private static let page: String = read().split(separator: #"\e"#, omittingEmptySubsequences: false).joined(
+        separator: #"\"#)
+
+    private static func read() -> String {
         let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let largest = 1 << 18
         guard let file = fopen("/\(root)/man/martlet.conf.5", "r") else { return "" }
@@ -14,7 +18,7 @@ struct ManualTests {
         var bytes = [UInt8](repeating: 0, count: largest)
         let count = fread(&bytes, 1, largest, file)
         return String(decoding: bytes.prefix(count), as: UTF8.self)
-    }()
+    }
 
     /// The displays of the section EXAMPLES.
     static let examples: [String] = {
