@@ -23,7 +23,7 @@ import Testing
             ("sc all", .envelopes(.schedule, .all)),
             ("s all", .envelopes(.schedule, .all)),
             ("remove 01234567", .envelopes(.remove, .message(message))),
-            ("rem 0123456789abcdef", .envelopes(.remove, .envelope(envelope))),
+            ("remo 0123456789abcdef", .envelopes(.remove, .envelope(envelope))),
             ("pause envelope all", .envelopes(.pause, .all)),
             ("resume e 01234567", .envelopes(.resume, .message(message))),
             ("p mda", .pause(.mda)),

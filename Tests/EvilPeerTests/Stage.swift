@@ -21,7 +21,8 @@ final class Stage {
 
     private static let names = [
         "martletd", "martlet-listener", "martlet-lookup", "martlet-resolver", "martlet-queue", "martlet-delivery",
-        "martlet-keys", "martlet-account", "martlet-mailbox", "martletctl",
+        "martlet-keys", "martlet-account", "martlet-mailbox", "martlet-table",
+        "martletctl",
     ]
     private static let nobody: uid_t = 65534
 

@@ -126,7 +126,9 @@ enum Samples {
     static let lookupToQueue: [LookupToQueue] = [
         .store(worker: 1, generation: 2, message: message, number: 3, envelopes),
         .store(worker: .max, generation: .max, message: message, number: .max, []),
+        .rematched(.accepted(envelopes)), .rematched(.accepted([])), .rematched(.refused(reply)),
     ]
+    static let queueToLookup: [QueueToLookup] = envelopes.map { .rematch($0) }
 
     static let toResolver: [ToResolver] = [
         .name(of: address("192.0.2.1")), .name(of: address("2001:db8::1")), .addresses(of: domain()),

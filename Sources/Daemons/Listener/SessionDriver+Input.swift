@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: ISC
+
+import Bytes
+import Channel
+import Configuration
+import IPC
+import Mail
+import Message
+import Posix
+import Reactor
+import SMTP
+import TLS
+
+/// What comes from the client: lines, and content in either form.
+extension SessionDriver {
+    func nextCommand() async -> ServerSession.Action {
+        // The whole line must come within the time, not each byte of it.
+        let deadline = Loop.milliseconds + ListenerProcess.idleMilliseconds
+        while true {
+            var line: [UInt8] = []
+            let framing = stream.withInput { input in
+                let framing = session.nextLine(in: input)
+                if case .line(let length, _) = framing { line = input.extracting(first: length).array }
+                return framing
+            }
+            switch framing {
+            case .line(_, let consumed):
+                if isEnding, session.transaction == nil { return end("shutdown", session.shutDown()) }
+                stream.consume(consumed)
+                lastCommand = shown(line)
+                session.now = SystemClock.now()
+                return session.receive(line.span, waiting: stream.available)
+            case .violation(let violation):
+                return end("bad-input", session.receive(violation))
+            case .incomplete:
+                do {
+                    try await stream.room()
+                    let now = Loop.milliseconds
+                    guard now < deadline else { return lost(.timedOut) }
+                    let left = deadline - now
+                    let stay = owner.limits.sessionMilliseconds
+                    if stay > 0, session.transaction == nil {
+                        guard now - started < stay else {
+                            owner.counters.add("smtp.limit.session-time")
+                            return lost(.timedOut)
+                        }
+                        try await stream.read(timeoutMilliseconds: min(left, stay - (now - started)))
+                    } else {
+                        try await stream.read(timeoutMilliseconds: left)
+                    }
+                } catch {
+                    return lost(error)
+                }
+            }
+        }
+    }
+
+    func receiveContent() async -> ServerSession.Action {
+        var decoder = session.makeDecoder()
+        var chunk: [UInt8] = []
+        beginContent()
+        while true {
+            var consumed = 0
+            var isFinished = false
+            stream.withInput { input in
+                (consumed, isFinished) = decoder.decode(input, into: &chunk)
+            }
+            stream.consume(consumed)
+            if chunk.count >= Self.chunkSize || isFinished {
+                // Behind a violation nothing of the message is of use.
+                if decoder.findings.violation == nil { await keep(chunk) }
+                chunk.removeAll(keepingCapacity: true)
+            }
+            if isFinished { break }
+            do {
+                try await readContent()
+            } catch {
+                return lost(error)
+            }
+        }
+        lastCommand = [.dot]
+        session.now = SystemClock.now()
+        return session.receive(endOfData: decoder.findings, waiting: stream.available)
+    }
+
+    func receiveChunk(
+        _ size: Int, _ order: ServerSession.ChunkOrder, _ place: Command.ChunkPlace
+    ) async -> ServerSession.Action {
+        if order == .first {
+            chunks = session.makeChunkDecoder()
+            beginContent()
+        }
+        guard var decoder = chunks else { return end("bad-input", session.disconnected()) }
+        var left = size
+        var content: [UInt8] = []
+        while true {
+            let count = min(left, stream.available)
+            stream.withInput { input in decoder.decode(input.extracting(first: count), into: &content) }
+            stream.consume(count)
+            left -= count
+            if content.count >= Self.chunkSize || left == 0 {
+                if decoder.findings.violation == nil { await keep(content) }
+                content.removeAll(keepingCapacity: true)
+            }
+            if left == 0 { break }
+            do {
+                try await readContent()
+            } catch {
+                return lost(error)
+            }
+        }
+        if place == .last { decoder.finish() }
+        chunks = decoder
+        session.now = SystemClock.now()
+        return session.receive(endOfChunk: decoder.findings)
+    }
+
+    func skip(_ size: Int) async -> ServerSession.Action {
+        var left = size
+        pace = Pace()
+        while true {
+            let count = min(left, stream.available)
+            stream.consume(count)
+            left -= count
+            if left == 0 { return session.skipped() }
+            do {
+                try await readContent()
+            } catch {
+                return lost(error)
+            }
+        }
+    }
+
+    func beginContent() {
+        scanner = HeaderScanner(addressFields: completesHeader ? .collected : .ignored)
+        transferFailed = false
+        pace = Pace()
+    }
+
+    // Time in which we do not read is not the client's.
+    func readContent() async throws(ConnectionError) {
+        let allowed = pace.left(atLeast: owner.limits.bytesPerSecond)
+        guard allowed > 0 else {
+            owner.counters.add("smtp.limit.data-rate")
+            throw .timedOut
+        }
+        let before = (time: Loop.milliseconds, bytes: stream.available)
+        try await stream.read(timeoutMilliseconds: min(ListenerProcess.idleMilliseconds, allowed))
+        pace.add(stream.available - before.bytes, milliseconds: Loop.milliseconds - before.time)
+    }
+
+    func keep(_ chunk: [UInt8]) async {
+        guard let message, !transferFailed else { return }
+        if !scanner.isEnded { scanner.scan(chunk.span) }
+        do {
+            try await owner.queue.send(chunk, of: message)
+        } catch {
+            transferFailed = true
+        }
+    }
+
+    func lost(_ error: ConnectionError) -> ServerSession.Action {
+        switch error {
+        case .timedOut: return end("timeout", session.timedOut())
+        case .ended: return end("disconnect", session.disconnected())
+        case .failed(let error): return end("io-error: \(error)", session.disconnected())
+        case .broken(let reason): return end("io-error: \(reason)", session.disconnected())
+        case .closed: return end("shutdown", session.shutDown())
+        }
+    }
+
+    func end(_ reason: String, _ action: ServerSession.Action) -> ServerSession.Action {
+        endReason = reason
+        return action
+    }
+}
