@@ -48,13 +48,16 @@ extension ExpansionRun {
 
     private func virtualValue(of address: Mailbox, in table: String) async throws(ExpansionRefusal) -> String? {
         let user = address.localPart.text.asciiLowercased
-        let domain = address.domain.canonical
         let base = expansion.delimiters.base(of: user)
-        var keys = ["\(base)@\(domain)", base, "@\(domain)", "@"]
-        if base != user {
-            keys.insert(user, at: 1)
-            keys.insert("\(user)@\(domain)", at: 0)
-        }
+        // A table may have a domain beyond ASCII in either form.
+        let canonical = address.domain.canonical
+        let domains = address.domain.isASCII ? [canonical] : [canonical, address.domain.text.asciiLowercased]
+        var keys: [String] = []
+        if base != user { keys += domains.map { "\(user)@\($0)" } }
+        keys += domains.map { "\(base)@\($0)" }
+        if base != user { keys.append(user) }
+        keys.append(base)
+        keys += domains.map { "@\($0)" } + ["@"]
         return try await firstValue(of: keys, in: table)
     }
 
