@@ -28,7 +28,8 @@ extension WholeHouse.Unprivileged {
                 ("hangs.example.com", servers.ports["silent"] ?? 0), ("slow.example.com", servers.ports["slow"] ?? 0),
                 ("refuses.example.com", closed),
             ]
-            try instance.start(configuration(instance, good.map { ($0, sink.port) } + bad))
+            try instance.start(
+                configuration(instance, good.map { ($0, sink.port) } + bad, "smtp limit max-mails 1000"))
             let client = try instance.client()
             try client.greet()
             // More for the bad ones than any of them may have in hand, and all of that first.
