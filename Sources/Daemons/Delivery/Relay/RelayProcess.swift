@@ -38,6 +38,7 @@ final class RelayProcess: DaemonProcess {
     private var domainStates: [String: DomainState] = [:]
     private var configuration: ServerConfiguration
     private var routes: [RouteKey: RelayRoute] = [:]
+    private var turns: [String: Int] = [:]
     // Routes of a configuration that has been replaced; they end with their messages.
     private var retired: [RelayRoute] = []
     private var desk: ControlDesk?
@@ -153,6 +154,12 @@ final class RelayProcess: DaemonProcess {
         case .mailExchangers, .backup, .domain: RouteKey(action: name, domain: destination.domain.canonical)
         case .host: RouteKey(action: name, domain: "")
         }
+    }
+
+    /// How many connections the action had before: its hosts are used round and round, whichever route is alive.
+    func takeTurn(of action: String) -> Int {
+        defer { turns[action, default: 0] += 1 }
+        return turns[action, default: 0]
     }
 
     private func route(_ key: RouteKey) -> RelayRoute? {

@@ -34,7 +34,6 @@ final class RelayRoute {
     private var connecting = 0
     private var idle: [RelaySession] = []
     private var isProven = false
-    private var turn = 0
     private let retryTimer = Timer()
     private(set) var obstacle: Obstacle?
     /// Where the last search led to.
@@ -111,8 +110,7 @@ final class RelayRoute {
     }
 
     private func open() {
-        let session = RelaySession(self, turn: turn)
-        turn += 1
+        let session = RelaySession(self, turn: process.takeTurn(of: key.action))
         sessions[ObjectIdentifier(session)] = session
         connecting += 1
         lastConnection = Loop.milliseconds

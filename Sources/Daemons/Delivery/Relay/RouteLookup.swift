@@ -33,7 +33,7 @@ final class RouteLookup {
         self.tables = tables
     }
 
-    /// `turn` counts the connections of the route: a list of hosts is used round and round.
+    /// `turn` counts the connections of the action: a list of hosts is used round and round.
     func route(_ action: RelayAction, _ key: RouteKey, turn: Int) async -> RouteResult {
         let family = configuration.relayLimits(forDomain: key.domain).family
         let choice = TargetChoice(ownName: ownName, ownAddresses: ownAddresses, family: family)
