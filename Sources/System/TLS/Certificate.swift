@@ -7,7 +7,7 @@ public import Mail
 public import Posix
 
 /// The certificates of one file: the first is the one that is shown, the others are its chain.
-public final class CertificateChain {
+@MainActor public final class CertificateChain {
     /// Real chains have three; a bundle was given by mistake above this.
     private static let most = 16
     static let longestFile = 1 << 20
@@ -55,7 +55,7 @@ public final class CertificateChain {
 }
 
 /// Those whose word is taken for the certificates of others.
-public final class TrustAnchors {
+@MainActor public final class TrustAnchors {
     /// Debian trusts about 140 authorities.
     private static let most = 1000
 

@@ -4,7 +4,7 @@ import CSigner
 import Posix
 
 /// TLS as one kind of relaying has it.
-public final class ClientContext {
+@MainActor public final class ClientContext {
     public enum Verification: Hashable, Sendable {
         /// Whatever certificate is shown will do.
         case none
@@ -59,7 +59,7 @@ public final class ClientContext {
 
 /// What a server gave to make the next handshake with it short. Worth nothing to another server, and not taken twice
 /// under TLS 1.3 (RFC 8446 appendix C.4).
-public final class ResumableSession {
+@MainActor public final class ResumableSession {
     let session: OpaquePointer
 
     init(owning session: OpaquePointer) { self.session = session }

@@ -5,7 +5,7 @@ import CSigner
 /// TLS as one listener has it: its certificates, among which the name that a client wants decides, and its tickets.
 ///
 /// Sessions hold it; when the certificates change the listener makes another.
-public final class ServerContext {
+@MainActor public final class ServerContext {
     public enum ClientCertificate: Hashable, Sendable {
         case ignored
         case required

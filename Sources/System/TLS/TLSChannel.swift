@@ -7,7 +7,7 @@ public import Mail
 public import Reactor
 
 /// TLS over the descriptor of one connection, from the handshake on.
-public final class TLSChannel: Transport {
+@MainActor public final class TLSChannel: Transport {
     // RFC 9266 section 2
     private static let bindingLabel = "EXPORTER-Channel-Binding"
     private static let bindingLength = 32
