@@ -111,10 +111,13 @@ final class EximPeer {
                 atPath: "\(directory)/\(name)", withIntermediateDirectories: true)
             chown("\(directory)/\(name)", user.uid, user.gid)
         }
-        chown("\(directory)/mail", 2000, 2000)
         let configuration = """
             exim_user = Debian-exim
             exim_group = Debian-exim
+            exim_path = \(peers)/usr/sbin/exim4
+            keep_environment = LD_LIBRARY_PATH
+            # One that is not set-id delivers as who it is, without being run again.
+            deliver_drop_privilege = true
             primary_hostname = exim.example.com
             local_interfaces = <; [127.0.0.1]:\(port)
             spool_directory = \(directory)/spool
@@ -140,8 +143,6 @@ final class EximPeer {
               driver = appendfile
               maildir_format
               directory = \(directory)/mail/box
-              user = 2000
-              group = 2000
 
             """
         try configuration.write(toFile: "\(directory)/exim.conf", atomically: true, encoding: .utf8)
