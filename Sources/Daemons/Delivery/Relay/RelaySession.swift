@@ -121,6 +121,7 @@ final class RelaySession {
     private struct Search {
         /// Why the last host that was tried failed.
         var reason: String?
+        /// Why the first of those that are left alone for a while failed when it was tried.
         var blocked: String?
         var full: (IPAddress, String)?
         var early: (UInt64, String)?
@@ -153,7 +154,8 @@ final class RelaySession {
     private func isUsable(_ endpoint: Endpoint, _ search: inout Search) -> Bool {
         if let source, source.family != endpoint.address.family { return false }
         if let entry = process.penalties.entry(endpoint, from: source), entry.until > Loop.milliseconds {
-            search.blocked = "All routes to destination blocked"
+            // The reason is of use to whoever reads the bounce, and that we wait is of none. That of the best host.
+            search.blocked = search.blocked ?? entry.reason
             return false
         }
         switch process.book.verdict(limits(endpoint), now: process.now) {
@@ -196,6 +198,7 @@ final class RelaySession {
 
     private func attempt(_ candidates: [Endpoint]) async -> Attempt {
         var opened: [Int: [ConnectionBook.Limit]] = [:]
+        var reason = "Network error on destination MXs"
         defer { for limits in opened.values { process.book.close(limits, now: process.now) } }
         let race = DialRace(
             candidates.map { .internet($0.address, port: $0.port) }, from: source,
@@ -211,10 +214,11 @@ final class RelaySession {
                 if let closed = opened.removeValue(forKey: index) { process.book.close(closed, now: process.now) }
                 guard let error else { return }
                 process.child.log.info("\(id) mta error reason=\(VisibleText("\(error)"))")
-                penalize(candidates[index], because: "Network error on destination MXs: \(error)")
+                reason = "Network error on destination MXs: \(error)"
+                penalize(candidates[index], because: reason)
             })
         guard let winner = await race.run(), let descriptor = winner.descriptor.take() else {
-            return .failed("Network error on destination MXs")
+            return .failed(reason)
         }
         let endpoint = candidates[winner.index]
         self.endpoint = endpoint
