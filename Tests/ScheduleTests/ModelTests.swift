@@ -261,8 +261,7 @@ struct ModelTests {
             model.recipients[envelope] = recipient.isRemoved ? nil : recipient
         case .deferred:
             recipient.attempts += 1
-            let next = recipient.route.deliveryClass.retryPolicy.next(
-                created: recipient.created, attempts: recipient.attempts, after: now)
+            let next = recipient.route.deliveryClass.retryPolicy.next(created: recipient.created, after: now)
             recipient.due = next
             if recipient.isRemoved {
                 #expect(consequence == .removed)

@@ -184,6 +184,18 @@ struct RunQueueTests {
         #expect(queue.statistics.expired == 4)
     }
 
+    @Test func `tries that an administrator forces bring no warning before its time`() {
+        var queue = RunQueue(warnIntervals: [.hours(4)])
+        queue.attach(relayWorker, .relay)
+        queue.insert(message(1), [QueuedRecipient(1, route: relay("example.org"))], now: .at(0))
+        for second in 0..<100 {
+            _ = queue.schedule(.all, now: .at(Int64(second)))
+            #expect(queue.takeEnvelopes(.at(Int64(second))).count == 1)
+            let consequence = queue.outcome(envelope(1, 1), .busy, now: .at(Int64(second)))
+            #expect(consequence == .retry(at: .at(400), attempts: second + 1, warning: nil))
+        }
+    }
+
     @Test func `the sender is warned once for each interval`() {
         var queue = RunQueue(warnIntervals: [.hours(1), .hours(6)])
         queue.attach(relayWorker, .relay)

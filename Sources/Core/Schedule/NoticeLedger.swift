@@ -106,7 +106,7 @@ public struct NoticeLedger: Sendable {
             forget(number)
             return .abandoned(entry.notice, reply)
         }
-        let next = RetryPolicy.notice.next(created: entry.created, attempts: entry.attempts + 1, after: now)
+        let next = RetryPolicy.notice.next(created: entry.created, after: now)
         entries[number]?.attempts += 1
         entries[number]?.isInjecting = false
         entries[number]?.due = next

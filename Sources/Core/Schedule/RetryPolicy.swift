@@ -13,17 +13,16 @@ public struct RetryPolicy: Hashable, Sendable {
     /// For a notice that could not be injected.
     public static let notice = RetryPolicy(base: .seconds(10))
 
-    /// The first step at or after `attempts` that lies later than `now`.
-    public func next(created: Instant, attempts: Int, after now: Instant) -> Instant {
+    /// The first step that lies later than `now`. How often a message was tried does not matter: tries beside the steps,
+    /// by order of an administrator or because the host has taken other mail, put the next one off no further, and so
+    /// bring no warning of delay before its time.
+    public func next(created: Instant, after now: Instant) -> Instant {
         let base = max(1, self.base.seconds &* 1000)
         let elapsed = max(0, now.milliseconds &- created.milliseconds)
         // n * n * base > elapsed holds for every n above the root of the quotient.
         let root = Int64((Double(elapsed) / Double(base)).squareRoot())
-        var step = max(Int64(max(0, min(attempts, Self.highestStep))), root - 1, 0)
+        var step = max(root - 1, 0)
         while now.milliseconds >= created.milliseconds &+ base &* step &* step { step += 1 }
         return Instant(milliseconds: created.milliseconds &+ base &* step &* step)
     }
-
-    // 400 s * 65535 squared is 54,000 years.
-    private static let highestStep = 65535
 }

@@ -78,7 +78,7 @@ extension RunQueue {
         }
         let created = Instant(milliseconds: messages[recipient.message].created)
         let policy = routes[Int(recipient.route)].key.deliveryClass.retryPolicy
-        let next = policy.next(created: created, attempts: attempts, after: now)
+        let next = policy.next(created: created, after: now)
         if wishes.contains(.holdAfter) || wishes.contains(.suspendAfter) {
             recipients[slot].state = wishes.contains(.holdAfter) ? .held : .suspended
             recipients[slot].due = next.milliseconds

@@ -78,7 +78,7 @@ public struct RunQueue: Sendable {
         var due = added.notBefore ?? created
         if added.attempts > 0 {
             let policy = added.route.deliveryClass.retryPolicy
-            due = max(due, policy.next(created: created, attempts: added.attempts, after: added.lastTry ?? created))
+            due = max(due, policy.next(created: created, after: added.lastTry ?? created))
         }
         let slot = recipients.insert(
             RecipientRecord(

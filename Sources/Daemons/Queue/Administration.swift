@@ -49,8 +49,8 @@ extension QueueProcess {
         var attempts: [String] = []
         let created = Instant(milliseconds: 0)
         var at = created
-        for attempt in 1...Self.shownAttempts {
-            at = deliveryClass.retryPolicy.next(created: created, attempts: attempt, after: at)
+        for _ in 1...Self.shownAttempts {
+            at = deliveryClass.retryPolicy.next(created: created, after: at)
             guard at.milliseconds <= lifetime.seconds * 1000 else { break }
             attempts.append("\(Interval(seconds: at.milliseconds / 1000))")
         }
