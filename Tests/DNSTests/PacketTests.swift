@@ -84,6 +84,24 @@ struct PacketWriter {
 
     static var good: [[UInt8]] { [addresses, exchanges, aliases, others] }
 
+    @Test func `of too many exchangers the best are kept, and the alias that leads to them`() throws {
+        // Compression pointers: the question's name at 12, the alias's target behind the question.
+        var packet: [UInt8] = [0, 1, 0x81, 0x80, 0, 1, 0x03, 0xE8, 0, 0, 0, 0]
+        packet += [1, 0x61, 0] + [0, 15, 0, 1]
+        for number in 0..<999 {
+            let preference = UInt16(2000 - number)
+            packet += [1, 0x62, 0, 0, 15, 0, 1, 0, 0, 0, 60, 0, 5, UInt8(preference >> 8), UInt8(preference & 0xFF)]
+            packet += [1, 0x63, 0]
+        }
+        packet += [0xC0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 3, 1, 0x62, 0]
+        let answer = try Answer(parsing: packet.span)
+        #expect(answer.canonicalName == Name(text: "b"))
+        let preferences = answer.contents.compactMap { content in
+            if case .mailExchange(let preference, _) = content { Int(preference) } else { nil }
+        }
+        #expect(preferences.sorted() == Array(1002...1100))
+    }
+
     @Test func `records become values`() throws {
         let answer = try Answer(parsing: Self.addresses.span)
         #expect(answer.addresses.map(\.description) == ["192.0.2.1", "192.0.2.2"])

@@ -124,10 +124,23 @@ public struct Packet: Hashable, Sendable {
 
         var answers: [Record] = []
         for _ in 0..<count {
-            let record = try Self.record(packet, at: &offset)
-            if let record, answers.count < Self.mostRecordsKept { answers.append(record) }
+            if let record = try Self.record(packet, at: &offset) { answers.append(record) }
         }
-        self.answers = answers
+        self.answers = Self.kept(answers)
+    }
+
+    // Of too many records: aliases, without which none of the others is found, then the best exchangers, then the first.
+    private static func kept(_ records: [Record]) -> [Record] {
+        guard records.count > mostRecordsKept else { return records }
+        func rank(_ record: Record) -> Int {
+            switch record.content {
+            case .canonicalName: 0
+            case .mailExchange(let preference, _): 1 + Int(preference)
+            case .address, .pointer, .text, .tlsa: 1
+            }
+        }
+        let order = records.indices.sorted { (rank(records[$0]), $0) < (rank(records[$1]), $1) }
+        return order.prefix(mostRecordsKept).sorted().map { records[$0] }
     }
 
     // name, type:2, class:2, ttl:4, length:2, data:length                                 (RFC 1035 section 4.1.3)
