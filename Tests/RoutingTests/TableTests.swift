@@ -23,6 +23,17 @@ import Testing
     }
 
     @Test(arguments: [
+        "smtp://mx.example.org\nmx.example.net:26\nlmtp://[::1]:24\n", "2001:db8::1\n192.0.2.1\n", "::1\n",
+    ])
+    func `where only lists are asked for a colon is part of an element`(text: String) throws {
+        let table = try content(text, .elements)
+        #expect(table.shape == .list)
+        #expect(table.keys == text.split(separator: "\n").map(String.init).sorted())
+        #expect(try content("a b\n", .elements).shape == .mapping)
+        #expect(try content("a: b\n", .elements).shape == .mapping)
+    }
+
+    @Test(arguments: [
         ("a b", "a", "b"), ("a: b", "a", "b"), ("a:b", "a", "b"), ("a\tb", "a", "b"), ("  a   b c  ", "a", "b c"),
         ("a : b", "a", ": b"), ("A: B", "a", "B"), ("[::1] name", "[::1]", "name"), ("[::1]: name", "[::1]", "name"),
         ("::1 x", "", ""), ("a:: b", "a", ": b"),

@@ -113,6 +113,9 @@ public enum TablePurpose: String, CaseIterable, Hashable, Sendable {
         }
     }
 
+    /// Whether nobody would write a mapping for it, though `src` takes the keys of one.
+    public var isOfElements: Bool { acceptsList && (self == .source || !acceptsMapping) }
+
     /// What is wrong with `name` when its content does not fit.
     public func refusal(of name: String) -> String {
         "table \"\(name)\" may not be used for \(self == .user ? "auth" : rawValue) lookups"

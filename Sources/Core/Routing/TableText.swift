@@ -36,6 +36,9 @@ public struct TableText {
         /// In a file of aliases, a line that begins with a blank continues the value above, as sendmail has it, unless it
         /// is an entry of its own (`name: value`) and the value above does not end with a comma.
         case aliases
+        /// In a table whose every use is a list, a first entry without a blank is an element whatever it holds: the colon
+        /// of a relay URL, or of an IPv6 address, ends no key.
+        case elements
     }
 
     /// What a second entry of the same key is.
@@ -151,7 +154,7 @@ public struct TableText {
     private mutating func insert(_ entry: Span<UInt8>) throws(TableTextError) {
         var value = entry
         let name = Self.takeKey(from: &value)
-        let isList = content.map { $0.shape == .list } ?? (isForcedList || value.isEmpty)
+        let isList = content.map { $0.shape == .list } ?? (isForcedList || value.isEmpty || isElement(entry))
         let whole = isList ? entry : name
         guard whole.count <= TableContent.longestKey else { throw error(.longKey) }
         guard isList || !(name.isEmpty || value.isEmpty) else { throw error(.malformedEntry) }
@@ -173,6 +176,12 @@ public struct TableText {
                 file: file, line: number, reason: .duplicateKey, key: String(displaying: key.span))
         }
         last = content?.insert(key.span, isList ? entry.extracting(0..<0) : value)
+    }
+
+    private func isElement(_ entry: Span<UInt8>) -> Bool {
+        guard dialect == .elements else { return false }
+        for index in entry.indices where entry[index].isBlank { return false }
+        return true
     }
 
     private func continues(_ entry: Span<UInt8>) -> Bool {

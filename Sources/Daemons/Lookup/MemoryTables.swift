@@ -58,8 +58,7 @@ final class MemoryTables: TableLookups {
     /// Reads the file of `table`, in slices; what the table held before stays when anything is wrong.
     func read(_ bytes: [UInt8], for table: TableDefinition) async throws(TableFault) {
         guard case .file(let path) = table.kind else { return }
-        let holdsAliases = needs.needs(of: table.name).contains { $0.purpose == .alias }
-        var text = TableText(bytes, file: path, dialect: holdsAliases ? .aliases : .plain)
+        var text = TableText(bytes, file: path, dialect: needs.dialect(of: table.name))
         let turn = turns[table.name, default: 0] + 1
         turns[table.name] = turn
         do {
