@@ -25,6 +25,8 @@ struct RelayURLTests {
         "", "://", "smtp://", "http://a", "smtp://@a", "a:", "a:0", "a:99999", "a:b", "a:-1", "[a", "[a]b", "a b",
         "a/b",
         "smtp://l@", "a:1:2",
+        // A password goes nowhere without TLS that is certain.
+        "smtp://l@a", "smtp+notls://l@a", "lmtp://l@a", "l@a",
     ])
     func `no relay URL`(text: String) {
         #expect(RelayURL(text) == nil)

@@ -28,6 +28,6 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
         .filter, .proc, .admd,
         .listenFilter, .listenHostnames,
         .wrappedMailbox,
-        .relayAuthentication, .relayFilter, .relayLabel,
+        .relayFilter,
     ]
 }

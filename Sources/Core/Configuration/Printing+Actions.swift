@@ -74,7 +74,10 @@ extension Printer {
         case .required: add("tls")
         case .requiredUnverified: add("tls no-verify")
         }
-        add("auth", relay.credentials)
+        if let table = relay.credentials {
+            add("auth")
+            add(secretReference(table))
+        }
         add("helo", relay.helo)
         add("helo-src", relay.heloSource)
         add("src", relay.source)

@@ -31,10 +31,10 @@ extension Printer {
         case .none: break
         case .optional(let table):
             add("auth-optional")
-            if let table { add(reference(table)) }
+            if let table { add(secretReference(table)) }
         case .required(let table):
             add("auth")
-            if let table { add(reference(table)) }
+            if let table { add(secretReference(table)) }
         }
         add("hostname", listener.hostname)
         add("hostnames", listener.hostnames)

@@ -228,6 +228,11 @@ struct Printer {
         if let table { words += [name, reference(table)] }
     }
 
+    /// A table of credentials, whose content is shown to nobody.
+    func secretReference(_ table: TableReference) -> String {
+        inPlace[table.name] == nil ? reference(table) : "{ ... }"
+    }
+
     mutating func endLine() {
         text += words.joined(separator: " ") + "\n"
         words = []

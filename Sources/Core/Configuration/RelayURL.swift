@@ -14,13 +14,21 @@ public struct RelayURL: Hashable, Sendable, CustomStringConvertible {
         /// TLS from the first byte.
         case smtps
         case lmtp
+
+        /// Whether it promises the TLS without which nothing is proven with a password.
+        public var mayHaveLabel: Bool {
+            switch self {
+            case .smtpTLS, .smtps: true
+            case .smtp, .smtpPlain, .lmtp: false
+            }
+        }
     }
 
     // RFC 1035 section 2.3.4, and the brackets of an address literal.
     public static let longestHost = 255
 
     public var scheme: Scheme
-    /// The key of the credentials in the table of `auth`.
+    /// The key of the credentials in the table of `auth`, for schemes with certain TLS only.
     public var label: String?
     /// A name, or an address; an IPv6 address without its brackets.
     public var host: String
@@ -34,7 +42,7 @@ public struct RelayURL: Hashable, Sendable, CustomStringConvertible {
             scheme = known
             rest = rest[end.upperBound...]
             if let at = rest.lastIndex(of: "@") {
-                guard at > rest.startIndex else { return nil }
+                guard at > rest.startIndex, scheme.mayHaveLabel else { return nil }
                 label = String(rest[..<at])
                 rest = rest[rest.index(after: at)...]
             }

@@ -15,6 +15,8 @@ extension Host {
 final class Dovecot {
     let directory: String
     let port: Int
+    /// Where another server may ask it for a proof of who somebody is.
+    let authenticationPort: Int
     private let program: Program
     private var configuration: String { "\(directory)/dovecot.conf" }
     var socket: String { "\(directory)/lmtp" }
@@ -23,10 +25,12 @@ final class Dovecot {
     private static let libraries = "\(root)/usr/lib/dovecot:\(root)/usr/lib/x86_64-linux-gnu"
     private static let environment = ["LD_LIBRARY_PATH": libraries]
 
-    /// `location` is where the mail of a user of the system is.
-    init(_ instance: Instance, location: String = "maildir:~/Maildir") throws {
+    /// `location` is where the mail of a user of the system is. With a password, only who proves to know it is anybody.
+    init(_ instance: Instance, location: String = "maildir:~/Maildir", password: String? = nil) throws {
         directory = "\(instance.directory)/dovecot"
         port = try Host.freePort()
+        authenticationPort = try Host.freePort()
+        let source = password.map { "password=\($0)" } ?? "nopassword=y"
         for name in ["", "/base", "/state"] {
             try FileManager.default.createDirectory(atPath: directory + name, withIntermediateDirectories: true)
         }
@@ -50,7 +54,15 @@ final class Dovecot {
         }
         passdb {
           driver = static
-          args = nopassword=y
+          args = \(source)
+        }
+        auth_mechanisms = plain login scram-sha-256
+        disable_plaintext_auth = no
+        service auth {
+          inet_listener {
+            address = 127.0.0.1
+            port = \(authenticationPort)
+          }
         }
         service lmtp {
           unix_listener \(directory)/lmtp {

@@ -101,7 +101,11 @@ final class EximPeer {
     static let isThere = Host.peers.map { access("\($0)/usr/sbin/exim4", X_OK) == 0 } ?? false
     static let why = "MARTLET_PEERS does not name a directory with Exim in it"
 
-    init(_ instance: Instance) throws {
+    /// With a certificate of the workshop it offers STARTTLS, and under TLS the mechanism to whoever knows that `bob` has
+    /// the password `correct horse`; then it takes mail from nobody else.
+    init(
+        _ instance: Instance, _ workshop: Workshop? = nil, certificate: String = "hop", mechanism: String = "PLAIN"
+    ) throws {
         port = try Host.freePort()
         directory = "\(instance.directory)/exim"
         let peers = Host.peers ?? ""
@@ -110,6 +114,31 @@ final class EximPeer {
             try FileManager.default.createDirectory(
                 atPath: "\(directory)/\(name)", withIntermediateDirectories: true)
             chown("\(directory)/\(name)", user.uid, user.gid)
+        }
+        var tls = "tls_advertise_hosts ="
+        var condition = ""
+        var authenticators = ""
+        if let workshop {
+            // It reads the key as its own user.
+            chown(workshop.key(certificate), user.uid, user.gid)
+            tls = """
+                tls_advertise_hosts = *
+                tls_certificate = \(workshop.certificate(certificate))
+                tls_privatekey = \(workshop.key(certificate))
+                auth_advertise_hosts = ${if eq{$tls_in_cipher}{}{}{*}}
+                """
+            condition = "authenticated = *"
+            let (user, password, prompts) =
+                mechanism == "PLAIN" ? ("$auth2", "$auth3", ":") : ("$auth1", "$auth2", "<| Username: | Password:")
+            authenticators = """
+                begin authenticators
+                only:
+                  driver = plaintext
+                  public_name = \(mechanism)
+                  server_prompts = \(prompts)
+                  server_condition = ${if and{{eq{\(user)}{bob}}{eq{\(password)}{correct horse}}}}
+                  server_set_id = \(user)
+                """
         }
         let configuration = """
             exim_user = Debian-exim
@@ -128,11 +157,12 @@ final class EximPeer {
             chunking_advertise_hosts = *
             host_lookup =
             rfc1413_query_timeout = 0s
-            tls_advertise_hosts =
+            \(tls)
             message_size_limit = 60M
             begin acl
             accept_all:
               accept
+              \(condition)
             begin routers
             all:
               driver = accept
@@ -143,6 +173,7 @@ final class EximPeer {
               driver = appendfile
               maildir_format
               directory = \(directory)/mail/box
+            \(authenticators)
 
             """
         try configuration.write(toFile: "\(directory)/exim.conf", atomically: true, encoding: .utf8)

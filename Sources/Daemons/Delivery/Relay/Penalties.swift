@@ -11,12 +11,15 @@ nonisolated struct Penalties: Sendable {
         let port: UInt16
         // A certificate that is no good under one policy is no matter under another.
         let security: SecurityPolicy
+        // Nor is a password that is wrong for one account any matter for another.
+        let label: String?
 
         init(_ endpoint: Endpoint, from source: IPAddress?) {
             self.source = source
             address = endpoint.address
             port = endpoint.port
             security = endpoint.security
+            label = endpoint.label
         }
     }
 

@@ -23,6 +23,7 @@ final class RelayDialogue {
     private var task: RelayTask?
     private var isContentSent = false
     private var hasDecidedOnTLS = false
+    private var isProvingItself = false
     /// What the content has to be converted by, for a server that takes seven bits only.
     private var conversion: EightBitFindings?
     /// Why it ended, where that was not our wish.
@@ -106,12 +107,14 @@ final class RelayDialogue {
         guard error == nil else { return client.quit() }
         if let credentials {
             self.credentials = nil
+            isProvingItself = true
             let nonce =
                 Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)
                 + Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)
             return client.authenticate(
                 user: credentials.user, password: Secret(credentials.password), nonce: nonce)
         }
+        isProvingItself = false
         session.establish(endpoint)
         return await startNext()
     }
@@ -137,7 +140,7 @@ final class RelayDialogue {
             return "quit"
         case .refused(let reply), .lost(let reply):
             if client.channel == .plain, hasDecidedOnTLS, !session.isEstablished { session.refusedTLS(endpoint) }
-            error = "\(reply)"
+            error = isProvingItself ? "AUTH: \(reply)" : "\(reply)"
             session.lost(reply)
             return "error"
         }

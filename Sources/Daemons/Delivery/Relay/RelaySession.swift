@@ -197,6 +197,11 @@ final class RelaySession {
     // MARK: One host
 
     private func attempt(_ candidates: [Endpoint]) async -> Attempt {
+        let credentials: RelayCredentials?
+        switch await self.credentials(for: candidates.first?.label) {
+        case .found(let found): credentials = found
+        case .missing(let reason): return unable(reason)
+        }
         var opened: [Int: [ConnectionBook.Limit]] = [:]
         var reason = "Network error on destination MXs"
         defer { for limits in opened.values { process.book.close(limits, now: process.now) } }
@@ -232,22 +237,35 @@ final class RelaySession {
             }
         let connection = Connection(descriptor)
         defer { connection.close() }
-        let result = await serve(connection, endpoint, local)
+        let result = await serve(connection, endpoint, local, credentials)
         self.endpoint = nil
         if case .failed(let reason) = result { penalize(endpoint, because: reason) }
         return result
     }
 
-    private func serve(_ connection: Connection, _ endpoint: Endpoint, _ local: IPAddress?) async -> Attempt {
+    private enum Credentials {
+        case found(RelayCredentials?)
+        case missing(String)
+    }
+
+    // Before anything is connected: a mistake of the configuration is no burden for the host. They are asked for each
+    // time, so that a new password is used as soon as the table has it, and kept by nobody here.
+    private func credentials(for label: String?) async -> Credentials {
+        guard let label else { return .found(nil) }
+        guard route.action.credentials != nil else { return .missing("No auth table for relay") }
+        let question = RelayToLookup.credentials(action: route.key.action, label: label)
+        guard case .credentials(let found?)? = try? await process.tables.request(question) else {
+            return .missing("Could not retrieve credentials for \(VisibleText(label))")
+        }
+        return .found(found)
+    }
+
+    private func serve(
+        _ connection: Connection, _ endpoint: Endpoint, _ local: IPAddress?, _ credentials: RelayCredentials?
+    ) async -> Attempt {
         guard let name = await greetingName(local) else { return unable("Could not retrieve helo name") }
         let dialogue = RelayDialogue(self, connection, endpoint, name: name, source: local?.hostText ?? "-")
-        if let label = endpoint.label, route.action.credentials != nil {
-            let question = RelayToLookup.credentials(action: route.key.action, label: label)
-            guard case .credentials(let found?)? = try? await process.tables.request(question) else {
-                return unable("Could not retrieve credentials for \(VisibleText(label))")
-            }
-            dialogue.credentials = found
-        }
+        dialogue.credentials = credentials
         let ending = await dialogue.run()
         if let channel { process.tls.keepSession(of: channel, endpoint, route.action) }
         if let error = dialogue.error { process.child.log.info("\(id) mta error reason=\(VisibleText(error))") }
