@@ -49,6 +49,8 @@ struct Account {
     private(set) var highestID: UInt32 = 0
     private(set) var notes: [[UInt8]: (all: [[UInt8]], safe: Int)] = [:]
 
+    var acknowledged: Set<UInt32> { Set(sent.values.lazy.filter { $0.position != nil }.map(\.id)) }
+
     mutating func append(_ fact: Fact) {
         switch fact {
         case .asked(let message):

@@ -18,13 +18,18 @@ private let wanted = getenv("MARTLET_CRASH_STATES").flatMap { Int(String(cString
     /// Lives that begin in the wreck of the one before, until that many states were visited.
     private func visit(_ states: Int, seed: UInt64, bound: Int, _ options: SpoolOptions) throws -> Matrix {
         var matrix = Matrix(bound: bound, seed: seed, options: options)
+        matrix.mostStates = states
         var random = TestRandom(seed: seed)
         var image = DiskImage()
         var account = Account()
+        var isLong = false
         while matrix.states < states, matrix.complaints.isEmpty {
             let calls = SimulatedCalls(image)
             let life = try Life(image, account, calls: calls, options: options, seed: random.next() >> 48)
-            life.run(rounds: 8)
+            // Of a short life each moment is looked at; in a long one more happens, segments come, are cleaned and go.
+            life.run(rounds: isLong ? 80 : 8)
+            matrix.momentEvery = isLong ? 16 : 1
+            isLong.toggle()
             (image, account) = try matrix.visit(life)
         }
         return matrix
@@ -82,7 +87,7 @@ private let wanted = getenv("MARTLET_CRASH_STATES").flatMap { Int(String(cString
             else { continue }
             life.run(rounds: 10)
             var matrix = Matrix(bound: 2, seed: seed &+ UInt64(number))
-            matrix.secondLifeEvery = Int.max
+            matrix.secondLifeEvery = nil
             matrix.momentEvery = 8
             _ = try matrix.visit(life)
             #expect(matrix.complaints == [], "\(fault) \(times) times at call \(number)")

@@ -17,6 +17,8 @@ final class Life {
     private var account: Account
     private var random: TestRandom
     private var nextID: UInt32
+    /// By cleaning, at the end.
+    private(set) var movedRecords = 0
 
     /// Messages that have an answer and are not done, with the envelopes that have no final outcome.
     private var living: [UInt32: (position: SpoolPosition, open: Set<UInt32>)] = [:]
@@ -56,8 +58,13 @@ final class Life {
 
     /// So many rounds, each of some things that are asked together; then the crash.
     func run(rounds: Int) {
+        var isDraining = false
         for _ in 0..<rounds {
-            for _ in 0..<Int.random(in: 1...4, using: &random) { ask() }
+            // Cleaning has something to do where more mail goes than comes.
+            if Int.random(in: 0..<3, using: &random) == 0 { isDraining.toggle() }
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                if isDraining, Int.random(in: 0..<8, using: &random) > 0 { decide(isFinal: true) } else { ask() }
+            }
             if Int.random(in: 0..<4, using: &random) > 0 { opened.spool.runUntilIdle() }
             if Int.random(in: 0..<6, using: &random) == 0 {
                 calls.milliseconds += 1_001
@@ -65,6 +72,7 @@ final class Life {
             }
         }
         opened.spool.runUntilIdle()
+        movedRecords = opened.spool.statistics.movedRecords
         opened.spool.abandon()
     }
 

@@ -14,8 +14,10 @@ struct Matrix {
     /// States for one moment at most.
     var bound: Int
     var seed: UInt64
-    /// One state of so many is lived on in, and crashes again.
-    var secondLifeEvery = 50
+    /// One state of so many is lived on in, and crashes again; nil for none. So is each in which other messages are done
+    /// than in the one before: what a crash finds done must stay so.
+    var secondLifeEvery: Int? = 50
+    private var lastDone: Set<UInt32> = []
 
     /// Of the moments, one of so many is looked at.
     var momentEvery = 1
@@ -23,6 +25,8 @@ struct Matrix {
     private(set) var states = 0
     private(set) var moments = 0
     private(set) var complaints: [String] = []
+    private(set) var secondLives = 0
+    private(set) var movedRecords = 0
 
     init(bound: Int, seed: UInt64, options: SpoolOptions = Life.options()) {
         self.bound = bound
@@ -32,14 +36,17 @@ struct Matrix {
 
     /// With so many there is enough to look at.
     var mostComplaints = 20
+    /// No moment is begun with more.
+    var mostStates = Int.max
 
     /// Visits all states of `life`; `account` is what was known at its beginning. The last state is returned.
     mutating func visit(_ life: Life, depth: Int = 0) throws -> (image: DiskImage, account: Account) {
         var random = TestRandom(seed: seed)
         var past = DiskPast(life.before.image)
         var account = life.before.account
+        movedRecords += life.movedRecords
         for entry in life.calls.log {
-            if complaints.count >= mostComplaints { break }
+            if complaints.count >= mostComplaints || states >= mostStates { break }
             past.append(entry, chance: &random)
             if case .fact(let fact) = entry { account.append(fact) }
             moments += 1
@@ -61,7 +68,8 @@ struct Matrix {
         let found = account.complaints(about: recovered) { opened.spool.contentByHand($0) }
         opened.spool.abandon()
         if !found.isEmpty { complaints += found.map { "state \(states), moment \(moments): \($0)" } }
-        if depth == 0, states % secondLifeEvery == 0 {
+        if depth == 0, mustLiveOn(after: recovered, account) {
+            secondLives += 1
             let next = try Life(
                 image, account, calls: SimulatedCalls(image), options: options, seed: seed &+ UInt64(states))
             next.run(rounds: 1)
@@ -72,8 +80,16 @@ struct Matrix {
         }
     }
 
+    private mutating func mustLiveOn(after recovered: RecoveredSpool, _ account: Account) -> Bool {
+        guard let secondLifeEvery else { return false }
+        let done = account.acknowledged.subtracting(recovered.messages.map(\.id.value))
+        defer { lastDone = done }
+        return states % secondLifeEvery == 0 || !done.isSubset(of: lastDone)
+    }
+
     var report: String {
-        "seed \(seed), at most \(bound) states for a moment: \(states) states at \(moments) moments visited"
+        "seed \(seed), at most \(bound) states for a moment: \(states) states at \(moments) moments visited, "
+            + "\(secondLives) of them lived on in; \(movedRecords) records moved by cleaning"
     }
 }
 

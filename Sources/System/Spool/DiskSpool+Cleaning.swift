@@ -36,8 +36,11 @@ extension DiskSpool {
     func moved(_ what: Moved, _ result: Result<WrittenRecord, SpoolError>) {
         movesInFlight -= 1
         if case .outcome(let number, let envelope) = what { messages[number]?.outcomes[envelope]?.isMoving = false }
-        guard case .success(let record) = result else {
-            unmovable = order.first
+        let record: WrittenRecord
+        switch result {
+        case .success(let written): record = written
+        case .failure(let error):
+            notMoved(what, error)
             return
         }
         movedRecords += 1
@@ -59,5 +62,22 @@ extension DiskSpool {
             count(record.location)
             notes[key]?.location = record.location
         }
+    }
+
+    private func notMoved(_ what: Moved, _ error: SpoolError) {
+        let isDamaged = error == .damaged
+        if isDamaged { unmovable = order.first } else { isCleaningHeld = true }
+        guard case .outcome(let number, let envelope) = what, let live = messages[number],
+            live.finals >= live.envelopeCount
+        else { return }
+        guard isDamaged, runner != nil else {
+            unburied.insert(number)
+            return
+        }
+        // Of an envelope whose message is done nobody asks more than that it has an end.
+        movesInFlight += 1
+        messages[number]?.outcomes[envelope]?.isMoving = true
+        let end = OutcomeRecord(message: number, envelope: envelope, isFinal: true, isMoved: true, payload: [])
+        handover.put(.write(token: expect(.move(what)), .outcome(end)), isLazy: true)
     }
 }

@@ -8,6 +8,8 @@ extension DiskSpool {
         switch event {
         case .opened(let segment):
             order.append(segment)
+            isCleaningHeld = false
+            buryRest()
             noteTally()
         case .written(let token, let result): written(waiting.removeValue(forKey: token), result)
         case .delayed(let token, let error): delayed(token, error)
@@ -87,6 +89,12 @@ extension DiskSpool {
         if isBehind { bury(number, live) }
     }
 
+    private func buryRest() {
+        let rest = unburied
+        unburied = []
+        for number in rest { buryIfDone(number) }
+    }
+
     // The tombstone is durable: what it cancels may go, the record with its segment, the body now (invariant 5).
     private func bury(_ number: UInt64, _ live: Live) {
         discount(live.location)
@@ -102,7 +110,8 @@ extension DiskSpool {
         kept.location = isEmpty ? nil : location
         kept.pending -= 1
         if !isEmpty { count(location) }
-        notes[key] = isEmpty && kept.pending == 0 ? nil : kept
+        // What is still to be read may have the note: that it was taken back is known until then.
+        notes[key] = isEmpty && kept.pending == 0 && isRecovered ? nil : kept
     }
 
     // The record stays with the journal, which tries on; only the one who waits is told.
@@ -153,9 +162,9 @@ extension DiskSpool {
     }
 
     var isWorthCleaning: Bool {
-        guard runner != nil, isRecovered, movesInFlight == 0, order.count > 1, unmovable != order.first else {
-            return false
-        }
+        guard runner != nil, isRecovered, movesInFlight == 0, order.count > 1, unmovable != order.first,
+            !isCleaningHeld
+        else { return false }
         guard order.count > options.cleaningThreshold || isShort else { return false }
         return liveBytes < order.count * options.segmentSize.value / 4
     }

@@ -117,4 +117,33 @@ extension DiskSpool {
         try calls.sync(directory)
         return Array(names.prefix(wanted))
     }
+
+    /// Takes over what was found: it is older than all that was written in this life.
+    func adopt(_ recovery: Recovery) {
+        order = (recovery.segments + recovery.empty).sorted() + order
+        tally.add(recovery.tail.tally(voids: recovery.voids))
+        messages.reserveCapacity(messages.count + recovery.messages.count)
+        for (number, found) in recovery.messages where !found.isForgettable {
+            // The body of one that is done goes now: all its outcomes are durable.
+            var live = Live(
+                location: found.location, envelopeCount: found.message.envelopeCount, finals: found.finals,
+                bodyFile: found.isDone ? 0 : found.message.bodyFile, bodySize: found.message.bodySize,
+                bodyForm: found.message.bodyForm)
+            count(found.location)
+            for (envelope, outcome) in found.outcomes {
+                live.outcomes[envelope] = Kept(location: outcome.location, isFinal: outcome.isFinal)
+                count(outcome.location)
+            }
+            messages[number] = live
+        }
+        for (key, note) in recovery.notes {
+            // One of this life is newer; until it is durable the old one is needed.
+            if let known = notes[key], known.location != nil || known.pending == 0 { continue }
+            notes[key, default: Kept()].location = note.location
+            count(note.location)
+        }
+        notes = notes.filter { $0.value.location != nil || $0.value.pending > 0 }
+        isRecovered = true
+        for (number, found) in recovery.messages where found.isDone { buryIfDone(number) }
+    }
 }

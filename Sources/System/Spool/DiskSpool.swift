@@ -9,7 +9,8 @@ public import Posix
 ///
 /// A record is live when recovery would need it: a message with an envelope that is not done, the latest outcome of
 /// each of its envelopes, the latest note of a key. Segments are freed from the oldest on, when nothing in them is
-/// live; so whatever a tombstone cancels is gone before it goes.
+/// live; so whatever a tombstone cancels is gone before it goes. Only cleaning can put a message behind what cancels
+/// it, and then the outcomes are written again before the message is given up: by this process, or by the next one.
 public final class DiskSpool: Spool {
     struct Live {
         var location: RecordLocation
@@ -74,7 +75,7 @@ public final class DiskSpool: Spool {
     /// Segments in use, in their order; the last is being written. Those of earlier lives come with their recovery.
     var order: [UInt64] = []
     /// All that was there before is known; until then nothing is freed or moved.
-    private(set) var isRecovered = false
+    var isRecovered = false
     let unsealer: Unsealer
     var usage: [UInt64: Usage] = [:]
     var liveBytes = 0
@@ -85,6 +86,10 @@ public final class DiskSpool: Spool {
     var notedTally = SpoolTally()
     /// A segment with a record that cannot be read, and so not be moved.
     var unmovable: UInt64?
+    /// Nothing could be moved for want of room, or because the disk fails: until there is a new segment.
+    var isCleaningHeld = false
+    /// Messages that are done, and whose older outcomes could not be written again.
+    var unburied: Set<UInt64> = []
     /// The segment, and how much of it was live, when nothing in it could be moved.
     var fruitless: (segment: UInt64, records: Int)?
     /// New mail was refused for want of room: cleaning is worth more than what it costs.
@@ -103,30 +108,6 @@ public final class DiskSpool: Spool {
         self.nextBody = nextBody
         cache = ContentCache(limit: options.cacheSize.value)
         unsealer = Unsealer(options.keys)
-    }
-
-    /// Takes over what was found: it is older than all that was written in this life.
-    func adopt(_ recovery: Recovery) {
-        order = (recovery.segments + recovery.empty).sorted() + order
-        tally.add(recovery.tail.tally(voids: recovery.voids))
-        messages.reserveCapacity(messages.count + recovery.messages.count)
-        for (number, found) in recovery.messages {
-            var live = Live(
-                location: found.location, envelopeCount: found.message.envelopeCount, finals: found.finals,
-                bodyFile: found.message.bodyFile, bodySize: found.message.bodySize,
-                bodyForm: found.message.bodyForm)
-            count(found.location)
-            for (envelope, outcome) in found.outcomes {
-                live.outcomes[envelope] = Kept(location: outcome.location, isFinal: outcome.isFinal)
-                count(outcome.location)
-            }
-            messages[number] = live
-        }
-        for (key, note) in recovery.notes where notes[key] == nil {
-            notes[key] = Kept(location: note.location)
-            count(note.location)
-        }
-        isRecovered = true
     }
 
     func start(_ journal: Journal, _ threading: Threading) throws(SystemError) {

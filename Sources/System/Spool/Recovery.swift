@@ -87,20 +87,6 @@ public enum SpoolReport: Hashable, Sendable, CustomStringConvertible {
 /// void record names it, corruption when something later knew a number at or above it to be durable, and a torn tail
 /// otherwise.
 struct Recovery {
-    struct Live {
-        var message: MessageRecord
-        var size: UInt64
-        var location: RecordLocation
-        var outcomes: [UInt32: Outcome] = [:]
-        var finals: UInt32 = 0
-    }
-
-    struct Outcome {
-        var payload: [UInt8]
-        var isFinal: Bool
-        var location: RecordLocation
-    }
-
     /// Bytes that are no record, and the numbers missing there (none: only bytes).
     struct Hole {
         /// Of the process that wrote what is missing.
@@ -135,7 +121,10 @@ struct Recovery {
     private let unsealer: Unsealer
     private var holes: [Hole] = []
     /// Outcomes of messages that have not been met: one that was moved stands behind its older outcomes.
-    private var early: [UInt64: [UInt32: Outcome]] = [:]
+    var early: [UInt64: [UInt32: Outcome]] = [:]
+    /// Who was done in this segment and in the one before.
+    var justDone: [UInt64] = []
+    var doneBefore: [UInt64] = []
     private var epoch: UInt64 = 0
 
     init(_ unsealer: Unsealer = Unsealer()) { self.unsealer = unsealer }
@@ -144,6 +133,7 @@ struct Recovery {
     mutating func read(
         _ index: FoundIndex, epoch: UInt64, fetch: (RecordLocation) -> [UInt8]?
     ) {
+        forgetDone()
         segments.append(index.segment)
         highestEpoch = max(highestEpoch, epoch)
         if highestNumber != 0, index.first > highestNumber + 1 {
@@ -185,6 +175,7 @@ struct Recovery {
 
     /// `isWhole` says that the disk gave all of it: only then can it be known to be empty.
     mutating func read(_ bytes: UnsafeRawBufferPointer, segment: UInt64, isWhole: Bool = true) {
+        forgetDone()
         var isEmpty = isWhole
         defer { if isEmpty { empty.append(segment) } else { segments.append(segment) } }
         if let header = SegmentHeader(in: bytes), header.segment == segment {
@@ -297,7 +288,7 @@ struct Recovery {
             guard let message = MessageRecord(payload, parts), let size = MessageRecord.size(payload)
             else { return false }
             if message.movedFrom == 0 { tail.accepted(message.envelopeCount, number: number) }
-            take(message, size, number: number, location)
+            take(message, size, Standing(number: number, location: location))
         case .outcome:
             guard let outcome = OutcomeRecord(payload) else { return false }
             if outcome.isFinal, !outcome.isMoved { tail.ended(outcome.payload, number: number) }
@@ -313,34 +304,9 @@ struct Recovery {
             if let first = firstNumbers[lastEpoch], ranges.contains(where: { $0.upperBound < first }) {
                 vouchingEpoch = max(vouchingEpoch, lastEpoch)
             }
-            let gone = messages.keys.filter { number in ranges.contains { $0.contains(number) } }
-            for number in gone { messages[number] = nil }
+            takeBack { number in ranges.contains { $0.contains(number) } }
         }
         return true
-    }
-
-    private mutating func take(
-        _ message: MessageRecord, _ size: UInt64, number: UInt64, _ location: RecordLocation
-    ) {
-        let identity = message.movedFrom == 0 ? number : message.movedFrom
-        var live = Live(message: message, size: size, location: location)
-        live.outcomes = messages[identity]?.outcomes ?? early.removeValue(forKey: identity) ?? [:]
-        live.finals = UInt32(live.outcomes.values.count { $0.isFinal })
-        messages[identity] = live.finals < message.envelopeCount ? live : nil
-    }
-
-    private mutating func take(_ record: OutcomeRecord, _ location: RecordLocation) {
-        let outcome = Outcome(payload: record.payload, isFinal: record.isFinal, location: location)
-        guard var live = messages[record.message] else {
-            let known = early[record.message]?[record.envelope]?.isFinal ?? false
-            if !known || record.isFinal { early[record.message, default: [:]][record.envelope] = outcome }
-            return
-        }
-        let wasFinal = live.outcomes[record.envelope]?.isFinal ?? false
-        if wasFinal, !record.isFinal { return }
-        live.outcomes[record.envelope] = outcome
-        if record.isFinal, !wasFinal { live.finals += 1 }
-        messages[record.message] = live.finals < live.message.envelopeCount ? live : nil
     }
 
     /// Holes that no void record names, with what they are.

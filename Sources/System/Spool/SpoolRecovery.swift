@@ -109,7 +109,7 @@ public final class SpoolRecovery {
         let directory = reader.directories.bodies.number
         var needed: Set<UInt64> = []
         result.messages.reserveCapacity(recovery.messages.count)
-        for (number, live) in recovery.messages.sorted(by: { $0.key < $1.key }) {
+        for (number, live) in recovery.messages.sorted(by: { $0.key < $1.key }) where !live.isDone {
             let message = live.message
             var isBodyMissing = false
             if message.bodyFile != 0 {
