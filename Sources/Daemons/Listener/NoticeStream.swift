@@ -87,7 +87,9 @@ final class NoticeStream: SessionStream {
 
     func room() async throws(ConnectionError) {}
     // An internal session asks for none.
-    func startTLS(_ context: ServerContext, _ signer: any Signer) async throws(TLSFault) -> ChannelSecurity {
+    func startTLS(
+        _ context: ServerContext, _ signer: any Signer, _ beginning: TLSBeginning
+    ) async throws(TLSFault) -> ChannelSecurity {
         throw TLSFault("not over this stream")
     }
 

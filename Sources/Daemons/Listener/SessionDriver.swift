@@ -122,7 +122,7 @@ final class SessionDriver {
             address: address, hostName: hostName, transport: transport, trust: address == nil ? .submission : .none)
         var security: ChannelSecurity?
         if isImmediate {
-            security = await handshake()
+            security = await handshake(.immediate)
             guard security != nil else { return await leave(nil) }
             client.transport = .tls
         }
@@ -147,8 +147,8 @@ final class SessionDriver {
                 action = await receiveContent()
             case .startTLS(let reply):
                 say(reply)
-                action =
-                    if let security = await handshake() { session.tlsStarted(security) } else { session.tlsFailed() }
+                let security = await handshake(.commanded)
+                action = security.map { session.tlsStarted($0) } ?? session.tlsFailed()
             case .awaitCommand:
                 action = await nextCommand()
             case .takeChunk(let size, let order, let place):
@@ -171,10 +171,10 @@ final class SessionDriver {
     }
 
     /// What protects the session from now on; nil when the handshake came to nothing, and with it the session.
-    func handshake() async -> ChannelSecurity? {
+    func handshake(_ beginning: TLSBeginning) async -> ChannelSecurity? {
         guard let statement, let tls = owner.tls, let context = tls.context(of: statement) else { return nil }
         do throws(TLSFault) {
-            let security = try await stream.startTLS(context, tls.keys)
+            let security = try await stream.startTLS(context, tls.keys, beginning)
             owner.counters.add("smtp.tls")
             owner.log.info("\(number) smtp tls ciphers=\(security.version):\(security.cipher):\(security.bits)")
             if case .verified(let certificate) = security.clientCertificate {

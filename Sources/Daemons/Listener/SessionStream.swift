@@ -18,10 +18,20 @@ protocol SessionStream: AnyObject {
     func room() async throws(ConnectionError)
     /// Sends what is left and ends.
     func finish(_ farewell: Farewell) async
-    /// Goes on under TLS, as the server; nothing may be buffered.
-    func startTLS(_ context: ServerContext, _ signer: any Signer) async throws(TLSFault) -> ChannelSecurity
+    /// Goes on under TLS, as the server.
+    func startTLS(
+        _ context: ServerContext, _ signer: any Signer, _ beginning: TLSBeginning
+    ) async throws(TLSFault) -> ChannelSecurity
     /// Ends a wait of the session, which then sees the end.
     func interrupt()
+}
+
+/// What came before TLS.
+enum TLSBeginning {
+    /// Nothing of the client's: all that it has sent is TLS.
+    case immediate
+    /// Commands, the last of them STARTTLS. Whatever is behind it in plain text is nobody's.
+    case commanded
 }
 
 /// How a session came to its end.
@@ -57,15 +67,23 @@ final class NetworkStream: SessionStream {
         try await connection.room(timeoutMilliseconds: ListenerProcess.idleMilliseconds)
     }
 
-    func startTLS(_ context: ServerContext, _ signer: any Signer) async throws(TLSFault) -> ChannelSecurity {
+    func startTLS(
+        _ context: ServerContext, _ signer: any Signer, _ beginning: TLSBeginning
+    ) async throws(TLSFault) -> ChannelSecurity {
         do {
             // The reply is the last that is said in plain text.
             try await connection.drain(timeoutMilliseconds: ListenerProcess.idleMilliseconds)
         } catch {
             throw TLSFault("the connection is closed", isDisconnection: true)
         }
-        // Whatever came before the handshake was not protected by it (RFC 3207 section 6).
-        guard connection.available == 0 else { throw TLSFault("plain text behind STARTTLS") }
+        switch beginning {
+        case .immediate:
+            // A PROXY header may have come in one segment with the client's first record.
+            break
+        case .commanded:
+            // Whatever came before the handshake was not protected by it (RFC 3207 section 6).
+            guard connection.available == 0 else { throw TLSFault("plain text behind STARTTLS") }
+        }
         let channel = try await TLSChannel.accept(
             connection, context, signer: signer, timeoutMilliseconds: ListenerTLS.handshakeMilliseconds)
         return channel.security

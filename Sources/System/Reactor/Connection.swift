@@ -127,6 +127,13 @@ public final class Connection {
         }
     }
 
+    /// What has come and was not consumed, for somebody who reads on without this connection.
+    public func takeInput() -> [UInt8] {
+        let bytes = withInput { $0.array }
+        consume(bytes.count)
+        return bytes
+    }
+
     /// Waits until more has come than was there.
     public func read(timeoutMilliseconds: UInt64) async throws(ConnectionError) {
         guard isOpen else { throw failure ?? .closed }

@@ -17,6 +17,8 @@ public import Reactor
     private let ssl: OpaquePointer
     // Holds what the handshake reads.
     private let context: AnyObject
+    /// OpenSSL reads what the connection had read before the handshake, and not yet from the descriptor.
+    private var readsBuffered = false
 
     private init(_ ssl: OpaquePointer, _ context: AnyObject) {
         self.ssl = ssl
@@ -25,14 +27,15 @@ public import Reactor
 
     isolated deinit { SSL_free(ssl) }
 
-    /// The server's side of a handshake; the connection goes through TLS then. Nothing may be buffered in it.
+    /// The server's side of a handshake; the connection goes through TLS then. What is buffered in it is the beginning
+    /// of the handshake: where plain text came before, the caller sees to it that nothing is.
     public static func accept(
         _ connection: Connection, _ context: ServerContext, signer: any Signer, timeoutMilliseconds: UInt64
     ) async throws(TLSFault) -> TLSChannel {
         guard let ssl = context.makeSession() else { throw TLSFault("out of memory") }
         let channel = TLSChannel(ssl, context)
         SSL_set_accept_state(ssl)
-        try await channel.handshake(on: connection, signer, timeoutMilliseconds)
+        try await channel.handshake(on: connection, connection.takeInput(), signer, timeoutMilliseconds)
         return channel
     }
 
@@ -44,18 +47,20 @@ public import Reactor
         let ssl = try context.makeSession(host: host, verification, resuming: session)
         let channel = TLSChannel(ssl, context)
         SSL_set_connect_state(ssl)
-        try await channel.handshake(on: connection, signer, timeoutMilliseconds)
+        guard connection.available == 0 else { throw TLSFault("plain text behind STARTTLS") }
+        try await channel.handshake(on: connection, [], signer, timeoutMilliseconds)
         return channel
     }
 
     // MARK: Handshake
 
     private func handshake(
-        on connection: Connection, _ signer: any Signer, _ timeoutMilliseconds: UInt64
+        on connection: Connection, _ beginning: [UInt8], _ signer: any Signer, _ timeoutMilliseconds: UInt64
     ) async throws(TLSFault) {
         guard connection.isOpen, SSL_set_fd(ssl, connection.number) == 1 else {
             throw TLSFault("the connection is closed", isDisconnection: true)
         }
+        try readFirst(beginning)
         let deadline = Loop.milliseconds + timeoutMilliseconds
         martlet_ssl_set_async(ssl, 1)
         while true {
@@ -64,6 +69,7 @@ public import Reactor
             if result == 1 { break }
             switch SSL_get_error(ssl, result) {
             case SSL_ERROR_WANT_READ:
+                if endBuffered(connection.number) { continue }
                 try await wait(connection, .reading, deadline)
             case SSL_ERROR_WANT_WRITE:
                 try await wait(connection, .writing, deadline)
@@ -88,6 +94,23 @@ public import Reactor
         martlet_ssl_set_async(ssl, 0)
         guard connection.isOpen else { throw TLSFault("the connection is closed", isDisconnection: true) }
         connection.install(self)
+    }
+
+    /// Gives OpenSSL what came together with something that was not TLS, a PROXY header.
+    private func readFirst(_ bytes: [UInt8]) throws(TLSFault) {
+        guard !bytes.isEmpty else { return }
+        // Of this kind because its end is no end of the stream: OpenSSL is told to come again.
+        guard let memory = BIO_new(BIO_s_mem()), BIO_write(memory, bytes, Int32(clamping: bytes.count)) == bytes.count
+        else { throw TLSFault("out of memory") }
+        SSL_set0_rbio(ssl, memory)
+        readsBuffered = true
+    }
+
+    /// Whether that was used up only now, so that reading may go on.
+    private func endBuffered(_ number: Int32) -> Bool {
+        guard readsBuffered else { return false }
+        readsBuffered = false
+        return SSL_set_rfd(ssl, number) == 1
     }
 
     private func wait(
@@ -125,7 +148,12 @@ public import Reactor
 
     public func read(into buffer: UnsafeMutableRawBufferPointer) -> TransportResult {
         ERR_clear_error()
-        let count = SSL_read(ssl, buffer.baseAddress, Int32(clamping: buffer.count))
+        var count = SSL_read(ssl, buffer.baseAddress, Int32(clamping: buffer.count))
+        // The number is the one that is written to.
+        if count <= 0, readsBuffered, SSL_get_error(ssl, count) == SSL_ERROR_WANT_READ, endBuffered(SSL_get_wfd(ssl)) {
+            ERR_clear_error()
+            count = SSL_read(ssl, buffer.baseAddress, Int32(clamping: buffer.count))
+        }
         return count > 0 ? .moved(Int(count)) : result(count)
     }
 

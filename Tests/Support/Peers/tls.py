@@ -5,6 +5,7 @@
 usage: tls.py PORT CAFILE crowd COUNT     COUNT handshakes begin at once; then orders come on standard input:
                                           `drop N` closes N of them, `finish` drives the others to their end
        tls.py PORT CAFILE loop            one handshake and greeting after the other until standard input ends
+       tls.py PORT CAFILE proxied         as a proxy: PROXY header and first record in two segments, cut at every place
 Says on standard output what happens.
 """
 import select
@@ -93,10 +94,87 @@ def loop(port, authorities):
     say("finished done=%d failed=%d" % (done, failed))
 
 
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+HEADERS = [
+    b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 465\r\n",
+    # With a TLV behind the addresses.
+    SIGNATURE + b"\x21\x11\0\x10" + bytes([192, 0, 2, 7, 198, 51, 100, 1, 156, 64, 1, 209]) + b"\x04\0\x01\0",
+]
+# So many at a time: the listener has read the first part of each long before the second one comes.
+BATCH = 40
+
+
+class Proxied:
+    def __init__(self, port, made, header):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = made.wrap_bio(self.incoming, self.outgoing, server_hostname="mx.example.org")
+        drive(self.tls)
+        self.first = header + self.outgoing.read()
+        self.plain = socket.create_connection(("127.0.0.1", port), 60)
+        self.plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def pump(self, step):
+        while True:
+            try:
+                result = step()
+                self.plain.sendall(self.outgoing.read())
+                return result
+            except ssl.SSLWantReadError:
+                self.plain.sendall(self.outgoing.read())
+                data = self.plain.recv(16384)
+                if not data:
+                    raise OSError("closed")
+                self.incoming.write(data)
+
+    def finish(self):
+        self.pump(self.tls.do_handshake)
+        text = self.pump(lambda: self.tls.read(4096))
+        if not text.startswith(b"220 "):
+            raise OSError("no greeting")
+        self.tls.write(b"EHLO client.example.org\r\nQUIT\r\n")
+        self.plain.sendall(self.outgoing.read())
+        if b"[192.0.2.7]" not in self.pump(lambda: self.tls.read(4096)):
+            raise OSError("another client")
+        self.plain.close()
+
+
+def proxied(port, authorities):
+    made = context(authorities)
+    done, failed = 0, 0
+    for header in HEADERS:
+        whole = len(Proxied(port, made, header).first)
+        # Every byte of the header and of the record's own, then here and there; at last all of it in one segment.
+        cuts = list(range(1, len(header) + 12)) + list(range(len(header) + 12, whole, 23)) + [whole - 1, whole]
+        for start in range(0, len(cuts), BATCH):
+            batch = [(Proxied(port, made, header), cut) for cut in cuts[start:start + BATCH]]
+            for client, cut in batch:
+                client.plain.sendall(client.first[:cut])
+            for client, cut in batch:
+                client.plain.sendall(client.first[cut:])
+            for client, cut in batch:
+                try:
+                    client.finish()
+                    done += 1
+                except (OSError, ssl.SSLError) as error:
+                    failed += 1
+                    say("error at %d: %s" % (cut, error))
+    # What is behind the first record is not TLS: a broken handshake, and nobody's commands.
+    liar = Proxied(port, made, HEADERS[1])
+    liar.plain.sendall(liar.first + b"EHLO evil.example.org\r\nNOOP\r\n")
+    try:
+        liar.finish()
+        failed += 1
+    except (OSError, ssl.SSLError):
+        done += 1
+    say("finished done=%d failed=%d" % (done, failed))
+
+
 def main():
     port, authorities, story = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     if story == "crowd":
         crowd(port, authorities, int(sys.argv[4]))
+    elif story == "proxied":
+        proxied(port, authorities)
     else:
         loop(port, authorities)
 
