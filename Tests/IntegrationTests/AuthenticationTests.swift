@@ -18,9 +18,9 @@ extension WholeHouse.Unprivileged {
             \(workshop.statement("mx", as: "mx.example.org"))
             table hashes { "bob" = "\(Self.hash)" }
             table verifiers { "bob" = "\(Self.verifier)" }
-            table senders { "bob" = "bob@example.org, @example.com" }
+            table authors { "bob" = "bob@example.org, @example.com" }
             listen on 127.0.0.1 port \(instance.port) tls pki mx.example.org auth <hashes> \\
-                senders <senders> masquerade received-auth
+                senders <authors> masquerade received-auth
             listen on 127.0.0.1 port \(immediate) smtps pki mx.example.org auth-optional <verifiers>
             action "local" \(instance.maildirMethod)
             match auth from any for domain "example.org" action "local"
@@ -95,6 +95,240 @@ extension WholeHouse.Unprivileged {
             #expect(try reply("bob", "correct horse").hasPrefix("235 2.7.0"))
             #expect(try reply("bob", "wrong").hasPrefix("535 5.7.8"))
             #expect(try reply("nobody-of-that-name", "correct horse").hasPrefix("535 5.7.8"))
+            try instance.stop()
+        }
+
+        /// Runs msmtp against a listener with TLS from the first byte; its password comes from a program, as is usual.
+        private func msmtp(
+            _ instance: Instance, _ workshop: Workshop, _ port: Int, _ words: [String],
+            password: String = "correct horse"
+        ) throws -> Program.Result {
+            try Program.run(
+                [
+                    "msmtp", "--file=/dev/null", "--host=127.0.0.1", "--port=\(port)", "--domain=client.example.org",
+                    "--tls=on", "--tls-starttls=off", "--tls-trust-file=\(workshop.authority)",
+                    "--tls-host-override=mx.example.org", "--from=bob@example.org",
+                    "--passwordeval=echo \(password)",
+                ] + words + ["\(instance.people[0])@example.org"],
+                input: "Subject: msmtp\n\nbody\n", environment: ["HOME": instance.directory], seconds: 60)
+        }
+
+        @Test func `msmtp sends after SCRAM, and is told where its password is wrong`() throws {
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            let immediate = try Host.freePort()
+            try instance.start(house(instance, workshop, immediate: immediate))
+            let words = ["--auth=scram-sha-256", "--user=bob"]
+            let sent = try msmtp(instance, workshop, immediate, words)
+            #expect(sent.status == 0, "\(sent.output)\(sent.errors)")
+            let mailbox = instance.mailbox(instance.people[0])
+            #expect(mailbox.waitForMessages(1, seconds: 60), "\(instance.lastWords)")
+            #expect(mailbox.messages.first?.contains(" with ESMTPSA id ") == true)
+            #expect(instance.log.wait(for: "result=ok address=127.0.0.1 mechanism=SCRAM-SHA-256") != nil)
+            let refused = try msmtp(instance, workshop, immediate, words, password: "wrong")
+            #expect(refused.status != 0 && refused.errors.contains("535 5.7.8"), "\(refused.errors)")
+            #expect(mailbox.count == 1)
+            try instance.stop()
+        }
+
+        @Test func `SCRAM may be bound to the channel, by the name that RFC 9266 gives it`() throws {
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            // gsasl looks for the name by which it was told to connect.
+            try workshop.make("mx", for: ["mx.example.org", "127.0.0.1"])
+            try instance.start(
+                """
+                \(workshop.statement("mx", as: "mx.example.org"))
+                table verifiers { "bob" = "\(Self.verifier)" }
+                listen on 127.0.0.1 port \(instance.port) tls pki mx.example.org auth <verifiers>
+                action "local" \(instance.maildirMethod)
+                match auth from any for domain "example.org" action "local"
+
+                """)
+            func run(_ password: String) throws -> Program.Result {
+                try Program.run(
+                    [
+                        "gsasl", "--smtp", "--connect=127.0.0.1:\(instance.port)", "--verbose",
+                        "--x509-ca-file=\(workshop.authority)", "--hostname=mx.example.org",
+                        "--mechanism=SCRAM-SHA-256-PLUS", "--authentication-id=bob", "--password=\(password)",
+                    ], seconds: 60)
+            }
+            let right = try run("correct horse")
+            #expect(right.output.contains("235 2.7.0"), "\(right.output)\(right.errors)")
+            #expect(instance.log.wait(for: "user=bob result=ok address=127.0.0.1 mechanism=SCRAM-SHA-256-PLUS") != nil)
+            let wrong = try run("wrong")
+            #expect(wrong.output.contains("535 5.7.8"), "\(wrong.output)\(wrong.errors)")
+            try instance.stop()
+        }
+
+        @Test func `a certificate says who its owner is, and nobody else`() throws {
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            try workshop.make("bob", for: ["bob@example.org"], purpose: "clientAuth")
+            try workshop.make("eve", for: ["eve@example.org"], purpose: "clientAuth")
+            let immediate = try Host.freePort()
+            try instance.start(
+                """
+                \(workshop.statement("mx", as: "mx.example.org"))
+                ca own cert "\(workshop.authority)"
+                table people { "bob@example.org" = "\(Self.hash)" }
+                listen on 127.0.0.1 port \(instance.port) tls pki mx.example.org auth <people>
+                listen on 127.0.0.1 port \(immediate) smtps verify ca own pki mx.example.org auth <people> received-auth
+                action "local" \(instance.maildirMethod)
+                match auth from any for domain "example.org" action "local"
+
+                """)
+            func shown(_ name: String) -> [String] {
+                ["--tls-cert-file=\(workshop.certificate(name))", "--tls-key-file=\(workshop.key(name))"]
+            }
+            let sent = try msmtp(
+                instance, workshop, immediate, shown("bob") + ["--auth=external", "--user=bob@example.org"])
+            #expect(sent.status == 0, "\(sent.output)\(sent.errors)")
+            let mailbox = instance.mailbox(instance.people[0])
+            #expect(mailbox.waitForMessages(1, seconds: 60), "\(instance.lastWords)")
+            #expect(mailbox.messages.first?.contains("auth=yes user=bob@example.org") == true)
+            // Verified, and not in the table; and one that would be another.
+            for user in ["eve@example.org", "bob@example.org"] {
+                let refused = try msmtp(
+                    instance, workshop, immediate, shown("eve") + ["--auth=external", "--user=\(user)"])
+                #expect(refused.status != 0 && refused.errors.contains("535 5.7.8"), "\(refused.errors)")
+            }
+            // Where no certificate is asked for it is not offered.
+            let handshake = try Handshake(
+                port: instance.port, workshop,
+                "-quiet -cert \(workshop.certificate("bob")) -key \(workshop.key("bob"))",
+                input: "EHLO c.example.org\r\nAUTH EXTERNAL =\r\nQUIT\r\n")
+            #expect(handshake.text.contains("AUTH PLAIN LOGIN\r\n"), "\(handshake.text)")
+            #expect(handshake.text.contains("504 5.7.4"), "\(handshake.text)")
+            #expect(mailbox.count == 1)
+            try instance.stop()
+        }
+
+        @Test func `a program that judges passwords is asked for user and password`() throws {
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            let files = try TableFiles(instance)
+            let path = try files.writeProgram(
+                "program", "services auth\nauth bob:correct-horse\nmode error ann:correct-horse\n")
+            try instance.start(
+                """
+                \(workshop.statement("mx", as: "mx.example.org"))
+                table people python:\(path)
+                listen on 127.0.0.1 port \(instance.port) tls pki mx.example.org auth <people>
+                action "local" \(instance.maildirMethod)
+                match auth from any for domain "example.org" action "local"
+
+                """)
+            func reply(_ user: String, _ password: String) throws -> String {
+                let plain = Data("\0\(user)\0\(password)".utf8).base64EncodedString()
+                return try Handshake(
+                    port: instance.port, workshop, "-quiet",
+                    input: "EHLO c.example.org\r\nAUTH PLAIN \(plain)\r\nQUIT\r\n"
+                ).text
+            }
+            let right = try reply("Bob", "correct-horse")
+            #expect(right.contains("235 2.7.0") && !right.contains("SCRAM"), "\(right)")
+            #expect(try reply("bob", "wrong").contains("535 5.7.8"))
+            #expect(try reply("ann", "correct-horse").contains("454 4.7.0"))
+            // With a colon in the user it would be the question for another one's password.
+            #expect(try reply("bob:correct", "horse").contains("535 5.7.8"))
+            #expect(
+                files.heard("program").filter { $0.contains("|auth|") } == [
+                    "check|auth|bob:correct-horse", "check|auth|bob:wrong", "check|auth|ann:correct-horse",
+                ])
+            #expect(!instance.log.text.contains("correct-horse"))
+            try instance.stop()
+        }
+
+        @Test func `where hashes stand beside keys SCRAM is not offered, and everybody can log in`() throws {
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            let files = try TableFiles(instance)
+            let path = try files.write("people", "bob \(Self.hash)\nann \(Self.verifier)\n")
+            try instance.start(
+                """
+                \(workshop.statement("mx", as: "mx.example.org"))
+                table people file:\(path)
+                listen on 127.0.0.1 port \(instance.port) tls pki mx.example.org auth <people>
+                action "local" \(instance.maildirMethod)
+                match auth from any for domain "example.org" action "local"
+
+                """)
+            func offer(_ user: String) throws -> String {
+                let plain = Data("\0\(user)\0correct horse".utf8).base64EncodedString()
+                return try Handshake(
+                    port: instance.port, workshop, "-quiet",
+                    input: "EHLO c.example.org\r\nAUTH PLAIN \(plain)\r\nQUIT\r\n"
+                ).text
+            }
+            #expect(instance.log.wait(for: "table \"people\" has keys of SCRAM beside hashes of crypt(3)") != nil)
+            for user in ["bob", "ann"] {
+                let text = try offer(user)
+                #expect(text.contains("250-AUTH PLAIN LOGIN\r\n") && text.contains("235 2.7.0"), "\(text)")
+            }
+            // The last hash goes; a locked account stands in nobody's way.
+            try files.write("people", "bob !\nann \(Self.verifier)\n")
+            #expect(try instance.control("update", "table", "people").status == 0)
+            let text = try offer("ann")
+            #expect(text.contains("AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS\r\n"), "\(text)")
+            try instance.stop()
+        }
+    }
+}
+
+extension WholeHouse.Private {
+    /// Users of the system, who are changed for it.
+    struct SystemLogins {
+        @Test func `users of the system log in by PAM`() throws {
+            let service = "/etc/pam.d/smtpd"
+            try #require(!FileManager.default.fileExists(atPath: service))
+            try FileManager.default.copyItem(atPath: "\(Host.root)/etc/martlet.pam", toPath: service)
+            let shadow = try String(contentsOfFile: "/etc/shadow", encoding: .utf8)
+            defer {
+                try? FileManager.default.removeItem(atPath: service)
+                try? shadow.write(toFile: "/etc/shadow", atomically: false, encoding: .utf8)
+            }
+            let hash =
+                "$6$abcdefgh$yIZAF3gQPvtKZO/9qOJKffAKKbtS3ef3qmwyugk4uWVjX8YZf/GV3A8SkFxEPY0T56CcilGrHKLffBsp6dLMG."
+            // One who may, one who is locked, one whose account is over.
+            let lines = shadow.split(separator: "\n").map { line -> String in
+                if line.hasPrefix("user001:") { return "user001:\(hash):19000:0:99999:7:::" }
+                if line.hasPrefix("user002:") { return "user002:!\(hash):19000:0:99999:7:::" }
+                if line.hasPrefix("user003:") { return "user003:\(hash):19000:0:99999:7::19001:" }
+                return String(line)
+            }
+            try (lines.joined(separator: "\n") + "\n").write(toFile: "/etc/shadow", atomically: false, encoding: .utf8)
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            try instance.start(
+                """
+                \(workshop.statement("mx", as: "mx.example.org"))
+                listen on 127.0.0.1 port \(instance.port) tls pki mx.example.org auth
+                action "local" \(instance.maildirMethod)
+                match auth from any for domain "example.org" action "local"
+
+                """)
+            func reply(_ user: String, _ password: String) throws -> String {
+                let plain = Data("\0\(user)\0\(password)".utf8).base64EncodedString()
+                return try Handshake(
+                    port: instance.port, workshop, "-quiet",
+                    input: "EHLO c.example.org\r\nAUTH PLAIN \(plain)\r\nQUIT\r\n"
+                ).text
+            }
+            let right = try reply("user001", "correct horse")
+            #expect(right.contains("235 2.7.0") && !right.contains("SCRAM"), "\(right)\(instance.lastWords)")
+            let wrong = [
+                ("user001", "wrong"), ("user002", "correct horse"), ("user003", "correct horse"),
+                ("nobody-of-that-name", "correct horse"), ("-x", "correct horse"),
+            ]
+            for (user, password) in wrong {
+                #expect(try reply(user, password).contains("535 5.7.8"), "\(user) \(password)")
+            }
             try instance.stop()
         }
     }

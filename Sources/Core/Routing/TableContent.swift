@@ -47,6 +47,8 @@ public struct TableContent: Sendable {
     }
 
     public var count: Int { entries.count }
+    /// The value of one of the `count` entries, for who looks at all of them in any order.
+    public func value(ofEntry number: Int) -> String { entries.value(at: number) }
     /// All keys in ascending order.
     public var keys: [String] { entries.sorted.map(entries.key) }
 

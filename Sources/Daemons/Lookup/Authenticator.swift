@@ -64,11 +64,10 @@ final class Authenticator {
         }
     }
 
-    /// SCRAM is of use where the first credential that is found is fit for it.
-    func offersScram(_ statement: UInt16) async -> Bool {
+    /// SCRAM is of use where everybody can prove himself by it, as far as is known.
+    func offersScram(_ statement: UInt16) -> Bool {
         guard case .some(.some(let table)) = table(statement) else { return false }
-        guard let sample = await sample(of: table.name), case .scram? = StoredCredential(sample) else { return false }
-        return true
+        return tables.memory.survey(of: table.name)?.isFitForScram ?? false
     }
 
     func authenticate(_ request: AuthenticationRequest, from listener: PeerGrant) async -> LookupToListener {
@@ -118,8 +117,10 @@ final class Authenticator {
         guard let table else { return await ask(.login(user: user, password: password)) }
         do {
             if tables.checksPasswords(table.name) {
-                // The key is a line for the program, which refuses one that would be two.
-                guard let text = String(validating: password, as: UTF8.self) else { return .verdict(.wrong) }
+                // The key is a line for the program, which refuses one that would be two. A colon ends the user there: with
+                // one in it, what is the password of one would be that of another too.
+                guard !user.utf8.contains(UInt8(ascii: ":")), let text = String(validating: password, as: UTF8.self)
+                else { return .verdict(.wrong) }
                 let isRight = try await tables.contains("\(user):\(text)", in: table.name, for: .authentication)
                 return .verdict(isRight ? .right : .wrong)
             }

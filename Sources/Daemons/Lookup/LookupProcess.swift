@@ -71,6 +71,8 @@ final class LookupProcess: DaemonProcess {
 
     func begin() async throws(TableFault) {
         var streams: [(name: String, stream: Held)] = []
+        // Those that stand in the configuration itself.
+        warnOfMixedCredentials(nil)
         for (purpose, name, held) in child.grants.files {
             switch purpose {
             case .table:
@@ -105,6 +107,15 @@ final class LookupProcess: DaemonProcess {
         }
         guard let bytes else { throw TableFault(description: "table \"\(name)\": the file is too large") }
         for table in tables.memory.tables(inFile: name) { try await tables.memory.read(bytes, for: table) }
+        warnOfMixedCredentials(name)
+    }
+
+    private func warnOfMixedCredentials(_ file: String?) {
+        for table in tables.memory.mixed {
+            guard file.map({ tables.memory.tables(inFile: $0).contains { $0.name == table } }) ?? true else { continue }
+            log.warning(
+                "table \"\(VisibleText(table))\" has keys of SCRAM beside hashes of crypt(3): SCRAM is not offered")
+        }
     }
 
     /// What Parent asks: of users whom tables know, and for tables to be read again.
@@ -214,7 +225,7 @@ final class LookupProcess: DaemonProcess {
 
     private func offer(_ statement: UInt16, to grant: PeerGrant, _ correlation: Correlation) {
         guard let listener = listeners[grant] else { return }
-        Task { listener.peer.answer(correlation, .offer(scram: await authenticator.offersScram(statement))) }
+        listener.peer.answer(correlation, .offer(scram: authenticator.offersScram(statement)))
     }
 
     private func permit(

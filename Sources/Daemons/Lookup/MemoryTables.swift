@@ -23,6 +23,8 @@ final class MemoryTables: TableLookups {
     private let delimiters: SubaddressDelimiters
     private var contents: [String: TableContent] = [:]
     private var rotations: [String: TableRotation] = [:]
+    /// Of the tables that are asked for credentials.
+    private var surveys: [String: CredentialSurvey] = [:]
     private var turns: [String: Int] = [:]
     private let slice = Slice()
 
@@ -36,7 +38,13 @@ final class MemoryTables: TableLookups {
         for table in definitions {
             guard let content = TableContent(table.kind) else { continue }
             try take(content, for: table)
+            if holdsCredentials(table) { surveys[table.name] = CredentialSurvey(content) }
         }
+    }
+
+    // Of our clients: what relaying says to others is of another kind.
+    private func holdsCredentials(_ table: TableDefinition) -> Bool {
+        needs.needs(of: table.name).contains { $0.services.contains(.authentication) }
     }
 
     /// The tables whose content is in a file that was not yet read.
@@ -66,10 +74,18 @@ final class MemoryTables: TableLookups {
         } catch {
             throw TableFault(description: "\(error)")
         }
+        let content = text.finished()
+        let survey = holdsCredentials(table) ? await CredentialSurvey(slowly: content) : nil
         // What was read later is newer, whichever takes longer.
         guard turns[table.name] == turn else { throw TableFault(description: "\(path) was read again meanwhile") }
-        try take(text.finished(), for: table)
+        try take(content, for: table)
+        surveys[table.name] = survey
     }
+
+    /// What the table's credentials are good for; nil when there are none here.
+    func survey(of table: String) -> CredentialSurvey? { surveys[table] }
+    /// The tables whose credentials are of both kinds.
+    var mixed: [String] { surveys.filter { $0.value.isMixed }.map(\.key).sorted() }
 
     private func take(_ content: TableContent, for table: TableDefinition) throws(TableFault) {
         var content = content
