@@ -43,6 +43,33 @@ struct RunQueueTests {
         #expect(Batch.joined([]) == [])
     }
 
+    @Test func `a message for a thousand mailboxes is one piece, and is in memory once`() {
+        var limits = Limits()
+        limits.local.maxSession = 2000
+        limits.local.maxBytes = 1 << 20
+        var queue = makeQueue(limits)
+        let mailboxes = (1...1000).map { QueuedRecipient($0, route: local("user\($0)")) }
+        let large = QueuedMessage(MessageID(1), position: 4096, size: 200_000, created: .at(0))
+        queue.insert(large, mailboxes + [QueuedRecipient(1001, route: relay("example.org"))], now: .at(0))
+        for id in 2...9 as ClosedRange<UInt32> {
+            queue.insert(
+                QueuedMessage(MessageID(id), position: UInt64(id) * 4096, size: 200_000, created: .at(0)),
+                [QueuedRecipient(1, route: local("other\(id)"))], now: .at(0))
+        }
+        let first = Batch.joined(queue.take(now: .at(0), pieces: 2))
+        #expect(first.map(\.envelopes.count).sorted() == [1, 1000])
+        // 200 kB are taken, and the last message may go beyond a megabyte.
+        let rest = queue.take(now: .at(0))
+        #expect(rest.count == 5)
+        let shared = first.flatMap(\.envelopes).filter { $0 != envelope(1, 1001) }
+        for envelope in shared.dropLast() { _ = queue.outcome(envelope, .ok, now: .at(1)) }
+        #expect(queue.take(now: .at(1)).isEmpty)
+        for envelope in shared.suffix(1) { _ = queue.outcome(envelope, .ok, now: .at(1)) }
+        #expect(queue.take(now: .at(1)).count == 1)
+        for batch in rest { for envelope in batch.envelopes { _ = queue.outcome(envelope, .ok, now: .at(1)) } }
+        #expect(queue.take(now: .at(1)).count == 2)
+    }
+
     @Test func `destinations take turns, so that a full one delays no other`() {
         var queue = makeQueue()
         for id in 1...50 as ClosedRange<UInt32> {

@@ -83,19 +83,25 @@ public struct Batch: Hashable, Sendable {
 }
 
 extension Batch {
+    struct Bundle: Hashable {
+        let position: UInt64
+        let worker: WorkerID
+    }
+
+    /// What it is handed over with; nil where it goes by itself.
+    var bundle: Bundle? {
+        guard route.deliveryClass == .local, !isAlone else { return nil }
+        return Bundle(position: message.position, worker: worker)
+    }
+
     /// The same work in fewer pieces: what goes to the mailboxes of one message by one worker is handed over together,
     /// so that the message is read once for all of them. They have the route of the first.
     public static func joined(_ batches: [Batch]) -> [Batch] {
-        struct Bundle: Hashable {
-            let position: UInt64
-            let worker: WorkerID
-        }
         var joined: [Batch] = []
         var places: [Bundle: Int] = [:]
         for batch in batches {
-            let bundle = Bundle(position: batch.message.position, worker: batch.worker)
-            guard batch.route.deliveryClass == .local, !batch.isAlone, let place = places[bundle] else {
-                if batch.route.deliveryClass == .local, !batch.isAlone { places[bundle] = joined.count }
+            guard let bundle = batch.bundle, let place = places[bundle] else {
+                if let bundle = batch.bundle { places[bundle] = joined.count }
                 joined.append(batch)
                 continue
             }

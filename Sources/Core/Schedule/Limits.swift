@@ -5,7 +5,7 @@ public struct Limits: Hashable, Sendable {
     public struct Scheduler: Hashable, Sendable {
         /// Recipients in the hands of all workers. Of these, relays leave alone what local deliveries may need.
         public var maxInflight = 5000
-        /// Recipients handed out in one turn of the reference's scheduler; kept for its configurations.
+        /// Messages handed out in one turn of the loop, each to one destination or to all of its mailboxes.
         public var maxSchedule = 10
         public var maxEnvelopeBatchSize = 256
         public var maxMessageBatchSize = 1024

@@ -64,6 +64,8 @@ struct MessageRecord {
     /// Workers of each class that died with this message in hand.
     var relayDeaths: UInt8
     var localDeaths: UInt8
+    /// Its batches in flight to mailboxes, which share the content.
+    var localBatches: UInt16
 
     func deaths(in deliveryClass: DeliveryClass) -> UInt8 {
         switch deliveryClass {

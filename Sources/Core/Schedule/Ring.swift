@@ -7,6 +7,8 @@ struct Ring {
 
     var isEmpty: Bool { head == items.count }
 
+    var first: UInt32? { head < items.count ? items[head] : nil }
+
     mutating func append(_ item: UInt32) { items.append(item) }
 
     mutating func popFirst() -> UInt32? {

@@ -115,9 +115,14 @@ extension RunQueue {
         let own = classes[deliveryClass.index].inFlight
         switch deliveryClass {
         case .relay: return min(all - inFlight, all - limits.reserved - own)
-        case .local: return min(limits.local.maxSession - own, max(all - inFlight, limits.reserved - own))
+        case .local:
+            let most = min(limits.local.maxSession, Self.mostLocal)
+            return min(most - own, max(all - inFlight, limits.reserved - own))
         }
     }
+
+    // A message counts them in two bytes.
+    private static let mostLocal = 60_000
 
     /// How many more bytes of content a class may have in the memory of its workers; the last message may exceed it.
     func roomInBytes(_ deliveryClass: DeliveryClass) -> Int {

@@ -3,19 +3,27 @@
 import Mail
 
 extension RunQueue {
-    /// Chooses due work for at most `limit` recipients in at most so many batches, routes and classes in turn, and marks
-    /// it in flight. The number of recipients cuts through a batch, that of batches does not.
-    public mutating func take(now: Instant, limit: Int = .max, batches: Int = .max) -> [Batch] {
+    /// Chooses due work for at most `limit` recipients in at most so many pieces, routes and classes in turn, and marks
+    /// it in flight. The number of recipients cuts through a batch, that of pieces does not. The mailboxes of one message
+    /// are one piece, see `Batch.joined`.
+    public mutating func take(now: Instant, limit: Int = .max, pieces: Int = .max) -> [Batch] {
         fireTimers(now: now)
         var room = limit
         var taken: [Batch] = []
+        var begun = 0
+        var bundles: Set<Batch.Bundle> = []
         var idle = 0
-        while room > 0, taken.count < batches, idle < classes.count {
+        while room > 0, idle < classes.count {
             let deliveryClass = turn
             turn = deliveryClass == .relay ? .local : .relay
+            guard begun < pieces || deliveryClass == .local && continues(bundles, now: now) else {
+                idle += 1
+                continue
+            }
             if let batch = takeBatch(deliveryClass, now: now, room: min(room, self.room(deliveryClass))) {
                 room -= batch.envelopes.count
                 taken.append(batch)
+                if batch.bundle.map({ bundles.insert($0).inserted }) ?? true { begun += 1 }
                 idle = 0
             } else {
                 idle += 1
@@ -69,6 +77,17 @@ extension RunQueue {
         }
         // The lines may have turned out to hold suspects only.
         return hasReadySuspect(deliveryClass, now: now) ? takeSuspect(deliveryClass, now: now, room: room) : nil
+    }
+
+    /// Whether the next mailbox in line is one for a message that goes to others of this turn anyway.
+    private mutating func continues(_ bundles: Set<Batch.Bundle>, now: Instant) -> Bool {
+        let local = DeliveryClass.local
+        guard mayTake(local), !hasReadySuspect(local, now: now), let number = classes[local.index].ring.first,
+            let top = clearedTop(number), top.at <= now.milliseconds, mayGrow(number),
+            let worker = worker(for: number)
+        else { return false }
+        let position = messages[recipients[top.slot].message].position
+        return bundles.contains(Batch.Bundle(position: position, worker: worker))
     }
 
     private mutating func takeRegular(_ number: UInt32, now: Instant, room: Int) -> Batch? {
@@ -166,13 +185,14 @@ extension RunQueue {
         }
         let route = Int(batch.route)
         let deliveryClass = routes[route].key.deliveryClass.index
+        let charge = startSharing(batch)
         routes[route].batches += 1
         routes[route].inFlight += batch.members.count
         routes[route].bytes += batch.cost
         routes[route].worker = batch.worker
         classes[deliveryClass].batches += 1
         classes[deliveryClass].inFlight += batch.members.count
-        classes[deliveryClass].bytes += batch.cost
+        classes[deliveryClass].bytes += charge
         inFlight += batch.members.count
         let created = Instant(milliseconds: messages[batch.message].created)
         for slot in batch.members {
@@ -202,13 +222,33 @@ extension RunQueue {
         routes[route].batches -= 1
         routes[route].bytes -= batch.cost
         classes[deliveryClass.index].batches -= 1
-        classes[deliveryClass.index].bytes -= batch.cost
+        classes[deliveryClass.index].bytes -= stopSharing(batch)
         if batch.isAlone {
             let spent = now.milliseconds &- classes[deliveryClass.index].aloneSince
             classes[deliveryClass.index].runsAlone = false
             classes[deliveryClass.index].nextAlone = now.milliseconds &+ max(Self.shortestPause, spent)
         }
         activate(batch.route, now: now)
+    }
+
+    // The mailboxes of one message share its content in the memory of the worker: the first brings it, the last takes it.
+
+    private mutating func startSharing(_ batch: BatchRecord) -> Int {
+        switch routes[Int(batch.route)].key.deliveryClass {
+        case .relay: return batch.cost
+        case .local:
+            messages[batch.message].localBatches &+= 1
+            return messages[batch.message].localBatches == 1 ? batch.cost : 0
+        }
+    }
+
+    private mutating func stopSharing(_ batch: BatchRecord) -> Int {
+        switch routes[Int(batch.route)].key.deliveryClass {
+        case .relay: return batch.cost
+        case .local:
+            messages[batch.message].localBatches &-= 1
+            return messages[batch.message].localBatches == 0 ? batch.cost : 0
+        }
     }
 
     // Milliseconds between two suspects for everybody else.

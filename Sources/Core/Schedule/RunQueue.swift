@@ -61,7 +61,8 @@ public struct RunQueue: Sendable {
             ?? messages.insert(
                 MessageRecord(
                     position: message.position, size: message.size, created: created.milliseconds, armed: .max,
-                    id: message.id.value, serial: serial(), recipients: 0, relayDeaths: 0, localDeaths: 0))
+                    id: message.id.value, serial: serial(), recipients: 0, relayDeaths: 0, localDeaths: 0,
+                    localBatches: 0))
         var count = 0
         for recipient in added where insert(recipient, into: slot, now: now) { count += 1 }
         if messages[slot].recipients == 0 { messages.remove(slot) }

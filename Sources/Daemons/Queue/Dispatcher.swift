@@ -10,9 +10,6 @@ import Spool
 
 /// Gives due work to the delivery processes and hears how it ended.
 final class Dispatcher {
-    // Given out at a time: the recipients of one message for one destination stay together.
-    private static let batchesAtOnce = 16
-
     typealias Line = Peer<DeliveryToQueue, QueueToDelivery>
 
     private unowned let queue: QueueProcess
@@ -96,12 +93,12 @@ final class Dispatcher {
 
     // MARK: Giving out
 
+    /// Gives out as much as may go in one turn of the loop (`scheduler limit max-schedule`): a queue that is due as a
+    /// whole keeps no client waiting. What is left is still due.
     func dispatch(now: Instant) {
-        while mayDispatch {
-            let batches = queue.schedule.take(now: now, batches: Self.batchesAtOnce)
-            if batches.isEmpty { return }
-            for batch in Batch.joined(batches) { send(batch) }
-        }
+        guard mayDispatch else { return }
+        let batches = queue.schedule.take(now: now, pieces: queue.schedule.limits.scheduler.maxSchedule)
+        for batch in Batch.joined(batches) { send(batch) }
     }
 
     private func send(_ batch: Batch) {

@@ -81,6 +81,7 @@ final class QueueProcess: DaemonProcess {
         guard let configuration = parsed.configuration else { return false }
         var limits = Limits()
         limits.scheduler.maxInflight = configuration.schedulerLimits.inFlight
+        limits.scheduler.maxSchedule = max(1, configuration.schedulerLimits.schedule)
         // Local keeps to the limit of sessions itself. What waits there has shared one reading of its message.
         limits.local.maxSession = configuration.localLimits.sessions + 1000
         limits.local.maxSessionPerUser = configuration.localLimits.sessionsPerUser
