@@ -115,7 +115,7 @@ let package = Package(
         program("Lookup", ["SMTP", "Authentication", "Configuration", "Routing"]),
         program("Resolver", ["CUnbound", "DNS"]),
         program("Queue", ["Spool", "Schedule", "Message", "Configuration"]),
-        program("Delivery", ["TLS", "SMTP", "Message", "Authentication", "Configuration", "Schedule"]),
+        program("Delivery", ["TLS", "SMTP", "Message", "Configuration", "Schedule"]),
         program("Keys", ["COpenSSL", "Configuration"]),
         program("Parent", ["Configuration", "Host", "TLS"]),
 

@@ -20,7 +20,7 @@ struct PrintingTests {
 
     static let holders: [(PrintedRole, [String])] = [
         (.all, ["srs", "listener", "relay", "queue", "command"]), (.listener, []),
-        (.lookup, ["srs", "listener", "relay", "command"]), (.queue, ["queue"]), (.relay, ["srs"]), (.local, []),
+        (.lookup, ["srs", "listener", "relay", "command"]), (.queue, ["queue"]), (.relay, []), (.local, []),
         (.keys, []),
         (.resolver, []),
     ]
@@ -40,7 +40,6 @@ struct PrintingTests {
         (
             .relay,
             """
-            srs key srs-secret
             table hosts { smtp+tls://l@mx.example.org }
             action out relay host <hosts> auth <relaycreds> srs
 

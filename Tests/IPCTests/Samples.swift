@@ -179,10 +179,11 @@ enum Samples {
     static let relayToLookup: [RelayToLookup] = [
         .heloName(action: "out", source: address("192.0.2.1")), .source(action: "out"), .host(action: "out"),
         .domainHost(action: "out", domain: "example.org"), .credentials(action: "out", label: "isp"),
+        .forwarded(action: "out", sender: mailbox(), recipient: domain()),
     ]
     static let lookupToRelay: [LookupToRelay] = [
         .heloName(nil), .heloName(domain()), .source(nil), .source(address("2001:db8::1")), .temporaryFailure,
-        .host(nil), .host("smtp://192.0.2.1"), .credentials(nil),
+        .host(nil), .host("smtp://192.0.2.1"), .credentials(nil), .forwarded(nil), .forwarded(mailbox()),
         .credentials(RelayCredentials(user: "bob", password: Array("correct horse".utf8))),
     ]
 

@@ -55,7 +55,7 @@ public enum PrintedRole: CaseIterable, Hashable, Sendable {
         case .listener: [.listen, .smtp, .pkiNames]
         case .lookup: [.listen, .tables, .localActions, .relayActions, .match, .smtp, .srs, .places]
         case .queue: [.queue, .bounce, .actionLifetimes, .scheduler, .localLimits, .relayLimits, .administrator]
-        case .relay: [.relayActions, .relayLimits, .relayTables, .srs]
+        case .relay: [.relayActions, .relayLimits, .relayTables]
         case .local: [.redactedLocalActions, .localLimits]
         case .keys: .pkiNames
         case .resolver: []

@@ -14,6 +14,9 @@ public enum RelayToLookup: Hashable, Sendable {
     case domainHost(action: String, domain: String)
     /// What to prove oneself with at hosts with that label. Answered by `credentials`.
     case credentials(action: String, label: String)
+    /// The sender of this host for a message from `sender` that was addressed to `recipient` and goes on by that action.
+    /// Answered by `forwarded`.
+    case forwarded(action: String, sender: Mailbox, recipient: Domain)
 }
 
 /// Lookup - Delivery (relay).
@@ -26,6 +29,8 @@ public enum LookupToRelay: Hashable, Sendable {
     case host(String?)
     /// nil: the table has none for the label.
     case credentials(RelayCredentials?)
+    /// nil: the sender stays as it is.
+    case forwarded(Mailbox?)
     case temporaryFailure
 }
 
@@ -74,6 +79,7 @@ extension RelayToLookup: EdgeMessage {
         case host = 3
         case domainHost = 4
         case credentials = 5
+        case forwarded = 6
     }
 
     public var tag: UInt8 {
@@ -83,6 +89,7 @@ extension RelayToLookup: EdgeMessage {
         case .host: Tag.host.rawValue
         case .domainHost: Tag.domainHost.rawValue
         case .credentials: Tag.credentials.rawValue
+        case .forwarded: Tag.forwarded.rawValue
         }
     }
 
@@ -99,6 +106,10 @@ extension RelayToLookup: EdgeMessage {
         case .credentials(let action, let label):
             action.encode(to: &output)
             label.encode(to: &output)
+        case .forwarded(let action, let sender, let recipient):
+            action.encode(to: &output)
+            sender.encode(to: &output)
+            recipient.encode(to: &output)
         }
     }
 
@@ -110,6 +121,9 @@ extension RelayToLookup: EdgeMessage {
         case .host: self = .host(action: try reader.value())
         case .domainHost: self = .domainHost(action: try reader.value(), domain: try reader.value())
         case .credentials: self = .credentials(action: try reader.value(), label: try reader.value())
+        case .forwarded:
+            self = .forwarded(
+                action: try reader.value(), sender: try reader.value(), recipient: try reader.value())
         }
     }
 }
@@ -121,6 +135,7 @@ extension LookupToRelay: EdgeMessage {
         case temporaryFailure = 3
         case host = 4
         case credentials = 5
+        case forwarded = 6
     }
 
     public var tag: UInt8 {
@@ -129,6 +144,7 @@ extension LookupToRelay: EdgeMessage {
         case .source: Tag.source.rawValue
         case .host: Tag.host.rawValue
         case .credentials: Tag.credentials.rawValue
+        case .forwarded: Tag.forwarded.rawValue
         case .temporaryFailure: Tag.temporaryFailure.rawValue
         }
     }
@@ -143,6 +159,8 @@ extension LookupToRelay: EdgeMessage {
             value.encode(to: &output)
         case .credentials(let value):
             value.encode(to: &output)
+        case .forwarded(let value):
+            value.encode(to: &output)
         case .temporaryFailure: break
         }
     }
@@ -154,6 +172,7 @@ extension LookupToRelay: EdgeMessage {
         case .source: self = .source(try reader.value())
         case .host: self = .host(try reader.value())
         case .credentials: self = .credentials(try reader.value())
+        case .forwarded: self = .forwarded(try reader.value())
         case .temporaryFailure: self = .temporaryFailure
         }
     }

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: ISC
 
+import Authentication
 import Bytes
 import Channel
 import Configuration
 import IPC
 import Mail
+import Posix
 import Routing
 
-/// What tables say about outgoing connections.
+/// What tables, and the key of SRS, say about mail that goes out.
 final class RelayQuestions {
     private let actions: [String: RelayAction]
     private let tables: LookupTables
+    private let rewriting: SRS?
     private let log: Log
 
     init(_ configuration: ServerConfiguration, tables: LookupTables, log: Log) {
@@ -20,6 +23,7 @@ final class RelayQuestions {
         }
         self.actions = actions
         self.tables = tables
+        rewriting = SRS(configuration.srs)
         self.log = log
     }
 
@@ -31,6 +35,8 @@ final class RelayQuestions {
             case .host(let action): return .host(try await host(action))
             case .domainHost(let action, let domain): return .host(try await host(action, domain: domain))
             case .credentials(let action, let label): return .credentials(try await credentials(action, label))
+            case .forwarded(let action, let sender, let recipient):
+                return .forwarded(try forwarded(action, sender, recipient))
             }
         } catch {
             return .temporaryFailure
@@ -92,6 +98,14 @@ final class RelayQuestions {
             throw TableFailure()
         }
         return credentials
+    }
+
+    // A sender too long to be rewritten is kept: that the next hop may refuse it is better than to do so here.
+    private func forwarded(
+        _ action: String, _ sender: Mailbox, _ recipient: Domain
+    ) throws(TableFailure) -> Mailbox? {
+        guard try relay(action).senderRewriting == .srs else { return nil }
+        return rewriting?.rewritten(sender, forRecipientAt: recipient, on: SystemClock.now())
     }
 
     // An action of a configuration that is newer or older than ours: the relay asks again.

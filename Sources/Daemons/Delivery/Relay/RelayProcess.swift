@@ -123,6 +123,26 @@ final class RelayProcess: DaemonProcess {
     // MARK: Work
 
     private func take(_ request: DeliveryRequest, _ content: Content) {
+        let forwarded = Set(request.recipients.compactMap(forwardedSender))
+        guard !forwarded.isEmpty else { return take(request, content, senders: [:]) }
+        Task {
+            var senders: [ForwardedSender: ReversePath] = [:]
+            for sender in forwarded {
+                guard case .forwarded(let answer)? = try? await tables.request(sender.question) else { continue }
+                senders[sender] = .mailbox(answer ?? sender.sender)
+            }
+            take(request, content, senders: senders)
+        }
+    }
+
+    private func forwardedSender(of work: RecipientWork) -> ForwardedSender? {
+        guard case .relay(let name) = work.dispatch,
+            case .relay(let action)? = configuration.action(named: name)?.kind
+        else { return nil }
+        return ForwardedSender(work, by: name, action)
+    }
+
+    private func take(_ request: DeliveryRequest, _ content: Content, senders: [ForwardedSender: ReversePath]) {
         struct Group: Hashable {
             let key: RouteKey
             let sender: ReversePath
@@ -138,7 +158,16 @@ final class RelayProcess: DaemonProcess {
                 continue
             }
             counters.add("mta.envelope")
-            let sender = action.forwarded(work, by: configuration.srs, on: SystemClock.now())
+            var sender = work.sender
+            if let forwarded = ForwardedSender(work, by: name, action) {
+                guard let rewritten = senders[forwarded] else {
+                    decide(
+                        work, .deferred(Reply(451, EnhancedStatus(4, 3, 0), "Could not rewrite the sender")),
+                        session: nil)
+                    continue
+                }
+                sender = rewritten
+            }
             let group = Group(key: Self.key(name, action, work.destination), sender: sender)
             groups[group, default: []].append(work)
         }

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: ISC
 
-import Authentication
 import Configuration
 import IPC
 import Mail
 
-nonisolated extension RelayAction {
-    /// The sender of a message that was addressed to this host and goes on to another: one of this host where the action
-    /// has `srs`. What `mail-from` says is used instead of it.
-    func forwarded(_ work: RecipientWork, by settings: SRSSettings, on now: Timestamp) -> ReversePath {
-        guard senderRewriting == .srs, mailFrom == nil, work.recipient != work.destination, let key = settings.key,
+/// A sender that is to become one of this host. The key that signs it is known to Lookup alone.
+nonisolated struct ForwardedSender: Hashable, Sendable {
+    let action: String
+    let sender: Mail.Mailbox
+    let recipient: Domain
+
+    /// nil where the sender stays: only a message that was addressed to this host and goes on to another has one to be
+    /// rewritten, where the action has `srs`. What `mail-from` says is used instead of it.
+    init?(_ work: RecipientWork, by name: String, _ action: RelayAction) {
+        guard action.senderRewriting == .srs, action.mailFrom == nil, work.recipient != work.destination,
             let sender = work.sender.mailbox
-        else { return work.sender }
-        let srs = SRS(key: key, backupKey: settings.backupKey, days: settings.days)
-        // A sender too long to be rewritten is kept: that the next hop may refuse it is better than to do so here.
-        return srs.rewritten(sender, forRecipientAt: work.recipient.domain, on: now).map { .mailbox($0) } ?? work.sender
+        else { return nil }
+        self.action = name
+        self.sender = sender
+        recipient = work.recipient.domain
     }
+
+    var question: RelayToLookup { .forwarded(action: action, sender: sender, recipient: recipient) }
 }
