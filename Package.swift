@@ -141,6 +141,8 @@ let package = Package(
         fuzzer("tables", in: "Tables", ["Routing", "Configuration", "Bytes"]),
         fuzzer("configuration", in: "Configuration", ["Configuration"]),
         fuzzer("formats", in: "Formats", ["Configuration", "Mail"]),
+        fuzzer("notices", in: "Notices", ["Message", "SMTP", "Bytes", "Mail"]),
+        fuzzer("expansion", in: "Expansion", ["Authentication", "Configuration", "Bytes", "Mail"]),
         .executableTarget(
             name: "bench-rules", dependencies: ["Configuration", "Routing", "Mail"], path: "Tests/Benchmarks/Rules",
             swiftSettings: common),
@@ -181,7 +183,11 @@ let package = Package(
         tests("Table", ["Table", "MapFile", "Configuration", "Routing", "Bytes", "CSQLite"]),
         tests("Architecture", []),
         tests("EvilPeer", ["evil-peer"]),
-        tests("Fuzz", ["fuzz-replies", "fuzz-answers", "fuzz-configuration", "fuzz-formats"]),
+        tests(
+            "Fuzz",
+            [
+                "fuzz-replies", "fuzz-answers", "fuzz-configuration", "fuzz-formats", "fuzz-expansion", "fuzz-notices",
+            ]),
         tests("Integration", []),
     ]
 )

@@ -15,7 +15,7 @@ struct CorpusTests {
     private static let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent()
 
-    @Test(arguments: ["replies", "answers", "configuration", "formats"])
+    @Test(arguments: ["replies", "answers", "configuration", "formats", "expansion", "notices"])
     func `a fuzzer finds nothing in its corpus`(_ name: String) throws {
         let tree = ProcessInfo.processInfo.environment["MARTLET_ROOT"].map { URL(fileURLWithPath: $0) } ?? Self.root
         let corpus = tree.appendingPathComponent("Tests/Fuzz/Corpus/\(name)")
