@@ -35,7 +35,8 @@ import Testing
         var memory = SecurityMemory()
         let host = try endpoint()
         #expect(!memory.mustHaveTLS(host, now: 1000))
-        memory.succeeded(host, now: 1000)
+        #expect(memory.succeeded(host, now: 1000) == true)
+        #expect(memory.succeeded(host, now: 1000) == false)
         #expect(memory.mustHaveTLS(host, now: 1000 + SecurityMemory.trustedMilliseconds - 1))
         #expect(!memory.mustHaveTLS(host, now: 1000 + SecurityMemory.trustedMilliseconds))
         #expect(!memory.mustHaveTLS(try endpoint(26), now: 1000))
@@ -47,14 +48,27 @@ import Testing
         memory.failed(host, now: 0)
         #expect(memory.cannotDoTLS(host, now: 1) && !memory.mustHaveTLS(host, now: 1))
         #expect(!memory.cannotDoTLS(host, now: SecurityMemory.brokenMilliseconds))
-        memory.succeeded(host, now: 2)
+        #expect(memory.succeeded(host, now: 2) == true)
         memory.failed(host, now: 3)
         #expect(!memory.cannotDoTLS(host, now: 4) && memory.mustHaveTLS(host, now: 4))
     }
 
+    @Test func `what is known is renewed when a quarter of its time is gone`() throws {
+        var memory = SecurityMemory()
+        let host = try endpoint()
+        memory.restore(host.address, port: host.port, milliseconds: .max, now: 0)
+        #expect(memory.mustHaveTLS(host, now: SecurityMemory.trustedMilliseconds - 1))
+        #expect(!memory.mustHaveTLS(host, now: SecurityMemory.trustedMilliseconds))
+        #expect(memory.succeeded(host, now: SecurityMemory.renewalMilliseconds - 1) == false)
+        #expect(memory.succeeded(host, now: SecurityMemory.renewalMilliseconds) == true)
+        // Older than what is known.
+        memory.restore(host.address, port: host.port, milliseconds: 1, now: SecurityMemory.renewalMilliseconds)
+        #expect(memory.mustHaveTLS(host, now: SecurityMemory.trustedMilliseconds))
+    }
+
     @Test func `the memory of hosts is bounded`() throws {
         var memory = SecurityMemory()
-        for port in UInt16(1)...UInt16.max { memory.succeeded(try endpoint(port), now: 0) }
+        for port in UInt16(1)...UInt16.max { _ = memory.succeeded(try endpoint(port), now: 0) }
         #expect(memory.count <= SecurityMemory.most)
         #expect(memory.mustHaveTLS(try endpoint(.max), now: 1))
     }

@@ -154,7 +154,8 @@ struct EdgeCheck<Message: EdgeMessage & Hashable>: Sendable {
     @Test func `descriptors travel only with messages that declare one`() {
         #expect(Samples.parentToChild.filter { $0.carriesDescriptor }.count == 14)
         #expect(Samples.parentToLocal.map { $0.carriesDescriptor } == [true, true, false, false])
-        #expect(Samples.queueToDelivery.map { $0.carriesDescriptor } == [false, false, false, false, true])
+        #expect(
+            Samples.queueToDelivery.map { $0.carriesDescriptor } == [false, false, false, false, true, false, false])
         #expect(!Samples.listenerToQueue.contains { $0.carriesDescriptor })
         #expect(!Samples.controlRequests.contains { $0.carriesDescriptor })
     }

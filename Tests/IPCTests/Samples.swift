@@ -149,7 +149,11 @@ enum Samples {
     static let queueToDelivery: [QueueToDelivery] = [
         .recorded([envelopeID]), .cancel([]), .forgetFailures, .deliver(delivery(.inline([13, 10]))),
         .deliver(delivery(.file([.bytes([1]), .range(offset: 0, length: 10)]))),
+        .protectedHosts([]), .protectedHosts([protectedHost]),
     ]
+    private static var protectedHost: ProtectedHost {
+        ProtectedHost(address: address("2001:db8::1"), port: 25, until: Timestamp(seconds: 1))
+    }
     private static func delivery(_ content: DeliveryContent) -> DeliveryRequest {
         DeliveryRequest(
             message: message, request: messageRequests[1], size: 2, content: content,
@@ -161,7 +165,7 @@ enum Samples {
     }
     static let deliveryToQueue: [DeliveryToQueue] = [
         .inFlight([]), .inFlight([envelopeID]), .outcome(envelopeID, .delivered(reply, reportsItself: true)),
-        .outcome(envelopeID, .deferred(plainReply)), .outcome(envelopeID, .failed(reply)),
+        .outcome(envelopeID, .deferred(plainReply)), .outcome(envelopeID, .failed(reply)), .protected(protectedHost),
     ]
 
     static let localToMailbox: [LocalToMailbox] =

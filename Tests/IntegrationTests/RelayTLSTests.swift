@@ -21,7 +21,11 @@ extension WholeHouse.Unprivileged {
         static let cases = [
             Case(name: "good", required: true), Case(name: "expired", days: -1),
             Case(name: "another name", names: ["other.example.net"]), Case(name: "of a stranger", authority: "other"),
+            Case(name: "self-signed", authority: "hop"),
         ]
+
+        // A host that has failed is asked again at once, and not after some seconds.
+        private static let impatience = "mta limit conn-delay-route 0 reconn-delay-route 0 conn-delay-relay 0"
 
         private func sink(
             _ instance: Instance, _ workshop: Workshop, _ name: String, _ options: [String] = []
@@ -52,8 +56,12 @@ extension WholeHouse.Unprivileged {
         func `a certificate matters where it is to be verified`(example: Case) throws {
             let instance = try Instance()
             let workshop = try Workshop(instance)
-            try workshop.makeAuthority("other")
-            try workshop.make("hop", for: example.names, days: example.days, by: example.authority)
+            if example.authority == "hop" {
+                try workshop.makeAuthority("hop", for: example.names)
+            } else {
+                try workshop.makeAuthority("other")
+                try workshop.make("hop", for: example.names, days: example.days, by: example.authority)
+            }
             let hop = try sink(instance, workshop, "hop")
             let immediate = try sink(instance, workshop, "hop", ["--immediate"])
             let actions = [
@@ -63,7 +71,7 @@ extension WholeHouse.Unprivileged {
                 ("unverified", "host smtp+tls://127.0.0.1:\(hop.port) tls no-verify"),
                 ("first", "host smtps://127.0.0.1:\(immediate.port) ca own"),
             ]
-            try instance.start(house(instance, workshop, actions))
+            try instance.start(house(instance, workshop, actions, extra: Self.impatience))
             for (name, _) in actions { try instance.submit(to: ["\(name)@\(name).example.com"]) }
             let isGood = example.required
             #expect(hop.waitForMessages(isGood ? 4 : 2, seconds: 60), "\(instance.lastWords)")
@@ -106,7 +114,7 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
-        @Test func `a host that had TLS must have it the next time too`() throws {
+        @Test func `a host that had TLS must have it the next time too, also after a restart`() throws {
             let instance = try Instance()
             let workshop = try Workshop(instance)
             try workshop.make("hop", for: Self.good)
@@ -117,7 +125,11 @@ extension WholeHouse.Unprivileged {
                     extra: "mta limit session-keepalive 0"))
             try instance.submit(to: ["first@may.example.com"])
             #expect(hop.waitForMessages(1), "\(instance.lastWords)")
+            #expect(try instance.isQueueEmpty())
             try hop.answer("offer", "no")
+            // The next process knows of it, too.
+            try instance.stop()
+            try instance.start()
             try instance.submit(to: ["second@may.example.com"])
             #expect(instance.log.wait(for: "TLS was there before and is not offered now") != nil)
             #expect(hop.messages.count == 1)

@@ -66,6 +66,8 @@ public enum QueueToDelivery: Hashable, Sendable {
     case cancel([EnvelopeID])
     /// An administrator wants to see a try: hosts that are left alone after failures are not, this time.
     case forgetFailures
+    /// The first word to a relay: hosts that had TLS, as relays before it have said.
+    case protectedHosts([ProtectedHost])
 }
 
 /// Delivery - Queue.
@@ -74,6 +76,33 @@ public enum DeliveryToQueue: Hashable, Sendable {
     case inFlight([EnvelopeID])
     /// Kept by the worker until Queue says `recorded`.
     case outcome(EnvelopeID, DeliveryOutcome)
+    /// A relay wants it to be known to those after it that the host had TLS.
+    case protected(ProtectedHost)
+}
+
+/// A host whose TLS went well, so that mail does not go there without for a time.
+public struct ProtectedHost: Hashable, Sendable {
+    public var address: IPAddress
+    public var port: UInt16
+    public var until: Timestamp
+
+    public init(address: IPAddress, port: UInt16, until: Timestamp) {
+        self.address = address
+        self.port = port
+        self.until = until
+    }
+}
+
+extension ProtectedHost: WireValue {
+    public func encode(to output: inout [UInt8]) {
+        address.encode(to: &output)
+        port.encode(to: &output)
+        until.encode(to: &output)
+    }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        self.init(address: try reader.value(), port: try reader.value(), until: try reader.value())
+    }
 }
 
 extension DeliveryContent {
@@ -147,6 +176,7 @@ extension QueueToDelivery: EdgeMessage {
         case recorded = 2
         case cancel = 3
         case forgetFailures = 4
+        case protectedHosts = 5
     }
 
     public var tag: UInt8 {
@@ -155,6 +185,7 @@ extension QueueToDelivery: EdgeMessage {
         case .recorded: Tag.recorded.rawValue
         case .cancel: Tag.cancel.rawValue
         case .forgetFailures: Tag.forgetFailures.rawValue
+        case .protectedHosts: Tag.protectedHosts.rawValue
         }
     }
 
@@ -164,6 +195,7 @@ extension QueueToDelivery: EdgeMessage {
         case .recorded: false
         case .cancel: false
         case .forgetFailures: false
+        case .protectedHosts: false
         }
     }
 
@@ -176,6 +208,8 @@ extension QueueToDelivery: EdgeMessage {
         case .cancel(let value):
             value.encode(to: &output)
         case .forgetFailures: break
+        case .protectedHosts(let value):
+            value.encode(to: &output)
         }
     }
 
@@ -186,6 +220,7 @@ extension QueueToDelivery: EdgeMessage {
         case .recorded: self = .recorded(try reader.value())
         case .cancel: self = .cancel(try reader.value())
         case .forgetFailures: self = .forgetFailures
+        case .protectedHosts: self = .protectedHosts(try reader.value())
         }
     }
 }
@@ -194,12 +229,14 @@ extension DeliveryToQueue: EdgeMessage {
     private enum Tag: UInt8 {
         case inFlight = 1
         case outcome = 2
+        case protected = 3
     }
 
     public var tag: UInt8 {
         switch self {
         case .inFlight: Tag.inFlight.rawValue
         case .outcome: Tag.outcome.rawValue
+        case .protected: Tag.protected.rawValue
         }
     }
 
@@ -210,6 +247,8 @@ extension DeliveryToQueue: EdgeMessage {
         case .outcome(let value0, let value1):
             value0.encode(to: &output)
             value1.encode(to: &output)
+        case .protected(let value):
+            value.encode(to: &output)
         }
     }
 
@@ -218,6 +257,7 @@ extension DeliveryToQueue: EdgeMessage {
         switch kind {
         case .inFlight: self = .inFlight(try reader.value())
         case .outcome: self = .outcome(try reader.value(), try reader.value())
+        case .protected: self = .protected(try reader.value())
         }
     }
 }

@@ -18,6 +18,8 @@ final class QueueLink {
     var wanted: (DeliveryRequest, Content) -> Void = { _, _ in }
     /// Is told that an administrator wants hosts tried that had failed.
     var forgetFailures: () -> Void = {}
+    /// Is told of hosts that had TLS.
+    var protectedHosts: ([ProtectedHost]) -> Void = { _ in }
 
     init(_ child: Child) { self.child = child }
 
@@ -48,8 +50,13 @@ final class QueueLink {
             ledger.cancel(ids)
         case .forgetFailures:
             forgetFailures()
+        case .protectedHosts(let hosts):
+            protectedHosts(hosts)
         }
     }
+
+    /// Has Queue keep it for those who come after us.
+    func remember(_ host: ProtectedHost) { peer?.send(.protected(host)) }
 
     private func accept(_ id: EnvelopeID) -> Bool {
         switch ledger.accept(id) {

@@ -42,6 +42,7 @@ final class Dispatcher {
                 queue.child.violated(grant, wrong)
             },
             ended: { [weak self] in self?.leave(worker) })
+        if grant.role == .relay { workers[worker]?.send(.protectedHosts(queue.hostMemory.all)) }
     }
 
     private func leave(_ worker: WorkerID) {
@@ -78,6 +79,9 @@ final class Dispatcher {
                 return "an outcome of an envelope that another has in hand"
             }
             ended(id, outcome, worker)
+        case .protected(let host):
+            guard deliveryClass == .relay else { return "a word on other hosts" }
+            queue.remember(host)
         }
         return nil
     }

@@ -43,6 +43,7 @@ final class QueueProcess: DaemonProcess {
     private var late: [MessageID: RecoveredMessage] = [:]
     /// Set aside at the start because they cannot be read: counted, and left where they are.
     private(set) var unreadable: [MessageID: Int] = [:]
+    private(set) var hostMemory = HostMemory()
     let clock: QueueClock
     private let clockTimer = Timer()
     private let timer = Timer()
@@ -139,7 +140,13 @@ final class QueueProcess: DaemonProcess {
     private func keepTime() {
         spool.note(
             Self.clockKey, clock.mark(wall: SystemClock.now(), now: now).bytes, durability: .lazy)
+        for key in hostMemory.expired(now: SystemClock.now()) { spool.note(key, [], durability: .lazy) }
         clockTimer.start(afterMilliseconds: Self.clockMilliseconds) { [weak self] in self?.keepTime() }
+    }
+
+    func remember(_ host: ProtectedHost) {
+        guard let note = hostMemory.insert(host, now: SystemClock.now()) else { return }
+        spool.note(note.key, note.value, durability: .lazy)
     }
 
     // MARK: Edges
@@ -247,6 +254,7 @@ final class QueueProcess: DaemonProcess {
         guard let found else { return }
         self.found = nil
         for report in found.reports { log.warning("spool: \(report)") }
+        for key in hostMemory.restore(found.notes, now: SystemClock.now()) { spool.note(key, [], durability: .lazy) }
         var count = 0
         for (index, record) in found.messages.enumerated() {
             if isDraining { return }

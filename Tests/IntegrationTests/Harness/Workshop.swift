@@ -39,10 +39,17 @@ final class Workshop {
         return result
     }
 
-    func makeAuthority(_ name: String) throws {
+    /// One that signs for itself, and is a certificate for these names.
+    func makeAuthority(_ name: String, for names: [String] = []) throws {
+        let alternatives = names.isEmpty ? "" : " -addext subjectAltName=\(Self.alternatives(names))"
         try openssl(
             "req -x509 -newkey \(Kind.ecdsa.rawValue) -nodes -keyout \(key(name)) -out \(certificate(name)) -days 30"
-                + " -subj /CN=\(name).example.org -addext basicConstraints=critical,CA:true")
+                + " -subj /CN=\(name).example.org -addext basicConstraints=critical,CA:true" + alternatives)
+    }
+
+    private static func alternatives(_ names: [String]) -> String {
+        names.map { $0.contains("@") ? "email:\($0)" : $0.first?.isNumber == true ? "IP:\($0)" : "DNS:\($0)" }
+            .joined(separator: ",")
     }
 
     /// A certificate for these names, the first of which is its subject too. Negative days have passed.
@@ -52,11 +59,8 @@ final class Workshop {
     ) throws {
         let request = path("\(name).csr")
         let extensions = path("\(name).ext")
-        let alternatives = names.map {
-            $0.contains("@") ? "email:\($0)" : $0.first?.isNumber == true ? "IP:\($0)" : "DNS:\($0)"
-        }
         try """
-        subjectAltName=\(alternatives.joined(separator: ","))
+        subjectAltName=\(Self.alternatives(names))
         extendedKeyUsage=\(purpose)
         basicConstraints=CA:false
 

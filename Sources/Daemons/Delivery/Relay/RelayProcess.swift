@@ -69,6 +69,13 @@ final class RelayProcess: DaemonProcess {
             for group in groups.values { group.concurrency = Concurrency() }
             for route in routes.values { route.retryNow() }
         }
+        queue.protectedHosts = { [unowned self] hosts in
+            let wall = SystemClock.now()
+            for host in hosts {
+                let left = UInt64(clamping: (host.until - wall).seconds) &* 1000
+                tls.memory.restore(host.address, port: host.port, milliseconds: left, now: Loop.milliseconds)
+            }
+        }
         child.peerArrived = { [unowned self] grant, descriptor in join(grant, descriptor) }
         child.drained = { [unowned self] seconds in
             queue.drain(seconds)
@@ -220,6 +227,13 @@ final class RelayProcess: DaemonProcess {
         let id = session ?? SessionID(Randomness.integer())
         child.log.info(
             DeliveryLine.relay(id, work, source: source, relay: relay, outcome, now: SystemClock.now()))
+    }
+
+    /// The handshake went well: from now on the host must have TLS, also after a restart.
+    func hadTLS(_ endpoint: Endpoint) {
+        guard tls.memory.succeeded(endpoint, now: Loop.milliseconds) else { return }
+        let until = SystemClock.now() + .seconds(Int64(SecurityMemory.trustedMilliseconds / 1000))
+        queue.remember(ProtectedHost(address: endpoint.address, port: endpoint.port, until: until))
     }
 
     // MARK: Limits

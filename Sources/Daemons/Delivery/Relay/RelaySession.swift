@@ -301,7 +301,7 @@ final class RelaySession {
         do throws(TLSFault) {
             let channel = try await process.tls.connect(connection, to: endpoint, route.action)
             self.channel = channel
-            process.tls.memory.succeeded(endpoint, now: Loop.milliseconds)
+            process.hadTLS(endpoint)
             process.counters.add("mta.tls")
             let security = channel.security
             process.child.log.info("\(id) mta tls ciphers=\(security.version):\(security.cipher):\(security.bits)")

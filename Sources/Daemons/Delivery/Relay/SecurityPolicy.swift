@@ -53,14 +53,20 @@ nonisolated struct SecurityMemory: Sendable {
         let port: UInt16
 
         init(_ endpoint: Endpoint) {
-            address = endpoint.address
-            port = endpoint.port
+            self.init(endpoint.address, port: endpoint.port)
+        }
+
+        init(_ address: IPAddress, port: UInt16) {
+            self.address = address
+            self.port = port
         }
     }
 
     // Shorter than mail waits (queue ttl): a host that gives TLS up gets its mail in the end.
     static let trustedMilliseconds: UInt64 = 2 * 86_400_000
     static let brokenMilliseconds: UInt64 = 3_600_000
+    // What is kept of it for the next process is renewed when a quarter of the time is gone, not each time.
+    static let renewalMilliseconds: UInt64 = trustedMilliseconds / 4
     static let most = 20_000
 
     private enum Standing: Sendable {
@@ -83,9 +89,24 @@ nonisolated struct SecurityMemory: Sendable {
         return host.standing
     }
 
-    mutating func succeeded(_ endpoint: Endpoint, now: UInt64) {
+    /// True when this should be known to the next process, too, and may not be yet.
+    mutating func succeeded(_ endpoint: Endpoint, now: UInt64) -> Bool {
+        let key = Key(endpoint)
+        if let host = hosts[key], host.standing == .proven,
+            host.until > now + Self.trustedMilliseconds - Self.renewalMilliseconds
+        {
+            return false
+        }
         makeRoom(now)
-        hosts[Key(endpoint)] = (.proven, now + Self.trustedMilliseconds)
+        hosts[key] = (.proven, now + Self.trustedMilliseconds)
+        return true
+    }
+
+    /// What a process before this one knew; what is known here already is newer.
+    mutating func restore(_ address: IPAddress, port: UInt16, milliseconds: UInt64, now: UInt64) {
+        let key = Key(address, port: port)
+        guard hosts[key] == nil, hosts.count < Self.most else { return }
+        hosts[key] = (.proven, now + min(milliseconds, Self.trustedMilliseconds))
     }
 
     mutating func failed(_ endpoint: Endpoint, now: UInt64) {
