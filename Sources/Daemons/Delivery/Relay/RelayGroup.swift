@@ -10,7 +10,7 @@ final class RelayGroup {
     let name: String
     var concurrency = Concurrency()
     private(set) var connections = 0
-    private var waiting: [RouteKey: RelayRoute] = [:]
+    private var waiting = WaitingLine()
 
     init(_ name: String) { self.name = name }
 
@@ -27,16 +27,26 @@ final class RelayGroup {
 
     func enter() { connections += 1 }
 
-    /// A connection has ended; who waited for that looks again.
     func leave() {
         connections -= 1
-        let routes = waiting
-        waiting = [:]
-        for route in routes.values { route.pump() }
+        admit()
     }
 
-    /// The route is told of the next connection that ends.
-    func wait(_ route: RelayRoute) { waiting[route.key] = route }
+    /// A connection was greeted, or a message taken.
+    func succeeded(now: Instant) {
+        concurrency.succeeded(now: now)
+        admit()
+    }
+
+    /// The route is told when there is room for one more connection.
+    func wait(_ route: RelayRoute) { waiting.append(route) }
+
+    /// Others wait for the connections that it has.
+    var isWanted: Bool { !waiting.isEmpty && !mayOpen }
+
+    private func admit() {
+        while mayOpen, let route = waiting.popFirst() { route.pump() }
+    }
 
     func isForgotten(now: Instant) -> Bool { connections == 0 && concurrency.isForgotten(now: now) }
 }

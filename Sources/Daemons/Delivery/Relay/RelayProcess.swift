@@ -35,6 +35,8 @@ final class RelayProcess: DaemonProcess {
     var book = ConnectionBook()
     var addresses = AddressMemory()
     private var groups: [String: RelayGroup] = [:]
+    // By the host whose limits they have met.
+    private var waitingForRoom: [IPAddress: WaitingLine] = [:]
     private var domainStates: [String: DomainState] = [:]
     private var configuration: ServerConfiguration
     private var routes: [RouteKey: RelayRoute] = [:]
@@ -244,10 +246,25 @@ final class RelayProcess: DaemonProcess {
 
     var now: Instant { Instant(milliseconds: Int64(clamping: Loop.milliseconds)) }
 
-    /// Makes room at a host that has as many connections as it may have.
-    func evictIdle(at address: IPAddress) -> Bool {
-        for route in routes.values where route.evictIdle(at: address) { return true }
-        return false
+    /// A host has as many connections as it may have: the route has the next that becomes free.
+    func waitForRoom(_ route: RelayRoute, at address: IPAddress) {
+        waitingForRoom[address, default: WaitingLine()].append(route)
+        endIdle { $0.address == address }
+    }
+
+    func isRoomWanted(at address: IPAddress) -> Bool { waitingForRoom[address] != nil }
+
+    /// A connection to the host has ended: whoever has waited longest for that is next.
+    func roomMade(at address: IPAddress) {
+        while let route = waitingForRoom[address]?.popFirst() {
+            if waitingForRoom[address]?.isEmpty == true { waitingForRoom[address] = nil }
+            if route.isLimited { return route.retryNow() }
+        }
+    }
+
+    /// Ends one connection that waits for a message, for the sake of others.
+    func endIdle(_ isMeant: (RelaySession) -> Bool) {
+        for route in allRoutes where route.endIdle(isMeant) { return }
     }
 
     func group(of endpoints: [Endpoint]) -> RelayGroup {

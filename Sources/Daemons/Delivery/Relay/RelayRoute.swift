@@ -14,8 +14,6 @@ import Schedule
 final class RelayRoute {
     // What the reference waits at a limit.
     private static let retryMilliseconds: UInt64 = 5_000
-    // What an idle connection of another route needs to make room.
-    private static let roomMilliseconds: UInt64 = 100
 
     /// Why a connection that is wanted is not opened.
     struct Obstacle {
@@ -101,10 +99,7 @@ final class RelayRoute {
         guard !process.queue.isDraining, !retryTimer.isRunning else { return }
         while connecting < wanted, sessions.count < connectionLimit, isProven || sessions.isEmpty {
             guard process.mayConnect else { return retryLater(because: "too many connections") }
-            if let group, !group.mayOpen {
-                obstacle = Obstacle(reason: group.excuse, until: Loop.milliseconds)
-                return group.wait(self)
-            }
+            if let group, !group.mayOpen { return wait(for: group) }
             open()
         }
     }
@@ -137,12 +132,17 @@ final class RelayRoute {
         if session.group === group { return true }
         session.leaveGroup()
         guard group.mayOpen else {
-            obstacle = Obstacle(reason: group.excuse, until: Loop.milliseconds)
-            group.wait(self)
+            wait(for: group)
             return false
         }
         session.enter(group)
         return true
+    }
+
+    private func wait(for group: RelayGroup) {
+        obstacle = Obstacle(reason: group.excuse, until: Loop.milliseconds)
+        group.wait(self)
+        process.endIdle { $0.group === group }
     }
 
     /// The session has been greeted: the route leads somewhere.
@@ -164,11 +164,14 @@ final class RelayRoute {
         for session in sessions { session.wake() }
     }
 
-    /// All hosts are at their limits; later there may be room, and soon where an idle connection gives way.
+    /// All hosts are at their limits. The end of a connection makes room, and an idle one is ended for that.
     func limited(at address: IPAddress, because reason: String) {
-        retryLater(
-            process.evictIdle(at: address) ? Self.roomMilliseconds : Self.retryMilliseconds, because: reason)
+        retryLater(because: reason)
+        process.waitForRoom(self, at: address)
     }
+
+    /// Waits for room or for the time to pass.
+    var isLimited: Bool { waiting > 0 && retryTimer.isRunning }
 
     /// A delay between connections has not passed yet.
     func limited(until moment: UInt64, because reason: String) {
@@ -187,7 +190,7 @@ final class RelayRoute {
         }
     }
 
-    /// An administrator wants to see a try now.
+    /// There is room, or an administrator wants to see a try now.
     func retryNow() {
         guard retryTimer.isRunning else { return }
         retryTimer.stop()
@@ -195,9 +198,9 @@ final class RelayRoute {
         pump()
     }
 
-    /// Ends one session that waits for a message with a connection to that host; false when there is none.
-    func evictIdle(at address: IPAddress) -> Bool {
-        guard let index = idle.firstIndex(where: { $0.address == address }) else { return false }
+    /// Ends one session that waits for a message and is meant; false when there is none.
+    func endIdle(_ isMeant: (RelaySession) -> Bool) -> Bool {
+        guard let index = idle.firstIndex(where: isMeant) else { return false }
         idle.remove(at: index).endIdle()
         return true
     }

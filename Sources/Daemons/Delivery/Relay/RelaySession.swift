@@ -204,7 +204,12 @@ final class RelaySession {
         }
         var opened: [Int: [ConnectionBook.Limit]] = [:]
         var reason = "Network error on destination MXs"
-        defer { for limits in opened.values { process.book.close(limits, now: process.now) } }
+        func close(_ index: Int) {
+            guard let limits = opened.removeValue(forKey: index) else { return }
+            process.book.close(limits, now: process.now)
+            process.roomMade(at: candidates[index].address)
+        }
+        defer { for index in Array(opened.keys) { close(index) } }
         let race = DialRace(
             candidates.map { .internet($0.address, port: $0.port) }, from: source,
             timeoutMilliseconds: Self.connectMilliseconds,
@@ -216,7 +221,7 @@ final class RelaySession {
             },
             lost: { [self] index, error in
                 process.addresses.failed(candidates[index].address, now: process.now)
-                if let closed = opened.removeValue(forKey: index) { process.book.close(closed, now: process.now) }
+                close(index)
                 guard let error else { return }
                 process.child.log.info("\(id) mta error reason=\(VisibleText("\(error)"))")
                 reason = "Network error on destination MXs: \(error)"
@@ -353,7 +358,7 @@ final class RelaySession {
         isEstablished = true
         stage = .delivering
         process.penalties.succeeded(endpoint, from: source)
-        group?.concurrency.succeeded(now: process.now)
+        group?.succeeded(now: process.now)
         route.established()
     }
 
@@ -363,7 +368,8 @@ final class RelaySession {
         let pause = UInt64(route.limits.transactionDelay.seconds) * 1000
         if pause > 0, messages > 0 { await Loop.pause(milliseconds: pause) }
         if let task = route.take() { return task }
-        guard !process.queue.isDraining, messages > 0, route.limits.keepAlive.seconds > 0 else { return nil }
+        guard !process.queue.isDraining, messages > 0, route.limits.keepAlive.seconds > 0, !isWantedByOthers
+        else { return nil }
         stage = .idle
         await withUnsafeContinuation { continuation in
             waiter = continuation
@@ -376,6 +382,11 @@ final class RelaySession {
         }
         stage = .delivering
         return isEnding ? nil : route.take()
+    }
+
+    // A connection that waits for a message must not keep from another route what has one.
+    private var isWantedByOthers: Bool {
+        group?.isWanted == true || address.map(process.isRoomWanted(at:)) == true
     }
 
     /// Ends the wait for a message.
@@ -399,7 +410,7 @@ final class RelaySession {
     func decide(_ work: RecipientWork, _ outcome: DeliveryOutcome, source: String, relay: String) {
         switch outcome {
         case .delivered:
-            group?.concurrency.succeeded(now: process.now)
+            group?.succeeded(now: process.now)
         case .deferred(let reply):
             if reply.asksForLess { group?.concurrency.refused(because: "\(reply)", now: process.now) }
         case .failed:
