@@ -147,9 +147,20 @@ extension WholeHouse.Unprivileged {
             #expect(hello.contains("[192.0.2.7]"))
             let second = try proxied("192.0.2.7")
             try second.expect("220 ")
-            let third = try proxied("192.0.2.7")
-            try third.expect("421 4.7.0")
-            #expect(third.isClosed(within: 30))
+            // Each of the two listeners counts for itself.
+            var more: [SMTPClient] = []
+            var refusal: String?
+            while refusal == nil, more.count < 3 {
+                let next = try proxied("192.0.2.7")
+                let greeting = try #require(next.reply())
+                guard greeting.hasPrefix("220 ") else {
+                    refusal = greeting
+                    #expect(next.isClosed(within: 30))
+                    break
+                }
+                more.append(next)
+            }
+            #expect(refusal?.hasPrefix("421 4.7.0 ") == true, "\(more.count + 2) sessions")
             // Others are not made to pay for it.
             let other = try proxied("198.51.100.9")
             try other.expect("220 ")
