@@ -47,6 +47,19 @@ import Testing
         #expect(try ControlInvocation.command(line.split(separator: " ").map(String.init)) == command)
     }
 
+    // As smtpctl has them: its users have typed these for years.
+    @Test(arguments: [
+        ("rem all", "remove all"), ("remo all", "remove all"), ("t smtp", "trace smtp"), ("unt smtp", "untrace smtp"),
+        ("tra mta", "trace mta"), ("sh q", "show queue"), ("sc all", "schedule all"),
+        ("res sm", "resume smtp"), ("m", "monitor"), ("u t x", "update table x"), ("en x", "encrypt x"),
+        ("e x", "encrypt x"), ("d /x", "discover /x"), ("sh d", "show destinations"), ("st", "stop"), ("rema all", "rematch all"),
+        ("ex a@example.org b@example.org", "explain a@example.org b@example.org"),
+    ])
+    func `a word of the reference comes before one of ours that begins the same`(short: String, whole: String) throws {
+        let meant = try ControlInvocation(parsing: whole.split(separator: " ").map(String.init))
+        #expect(try ControlInvocation(parsing: short.split(separator: " ").map(String.init)) == meant)
+    }
+
     @Test func `what may mean several commands is not guessed`() {
         #expect(throws: ControlInvocation.Mistake.possibilities(["show status", "show stats"])) {
             try ControlInvocation.command(["sh", "stat"])

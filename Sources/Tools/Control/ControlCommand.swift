@@ -132,6 +132,8 @@ nonisolated struct CommandForm: Sendable {
 
     let words: [String]
     let argument: Argument
+    /// The first word that smtpctl of the reference does not have; nil where it has them all.
+    private(set) var ownWord: Int?
     private let make: @Sendable (QueueSelector, String) -> ControlCommand?
 
     // The longest name of a table in the configuration.
@@ -176,6 +178,12 @@ nonisolated struct CommandForm: Sendable {
         CommandForm(words, .selector) { .envelopes(action, $0) }
     }
 
+    private func ours(from word: Int = 0) -> CommandForm {
+        var form = self
+        form.ownWord = word
+        return form
+    }
+
     static let all: [CommandForm] = [
         CommandForm("show status") { _ in .showStatus },
         CommandForm("show queue") { _ in .showQueue(.all) },
@@ -196,7 +204,7 @@ nonisolated struct CommandForm: Sendable {
         CommandForm("show routes") { _ in .showDelivery(.routes) },
         CommandForm("show relays") { _ in .showDelivery(.relays) },
         CommandForm("show hoststats") { _ in .showDelivery(.hostStatistics) },
-        CommandForm("show destinations") { _ in .showDelivery(.destinations) },
+        CommandForm("show destinations") { _ in .showDelivery(.destinations) }.ours(from: 1),
         envelopes("schedule", .schedule),
         envelopes("remove", .remove),
         envelopes("pause envelope", .pause),
@@ -207,11 +215,11 @@ nonisolated struct CommandForm: Sendable {
         CommandForm("resume mda") { _ in .resume(.mda) },
         CommandForm("resume mta") { _ in .resume(.mta) },
         CommandForm("resume smtp") { _ in .resume(.smtp) },
-        envelopes("hold", .hold),
-        envelopes("release", .release),
-        envelopes("rematch", .rematch),
-        CommandForm("audit") { _ in .audit },
-        CommandForm("trace-message", text: .identifier) { .traceMessage($0) },
+        envelopes("hold", .hold).ours(),
+        envelopes("release", .release).ours(),
+        envelopes("rematch", .rematch).ours(),
+        CommandForm("audit") { _ in .audit }.ours(),
+        CommandForm("trace-message", text: .identifier) { .traceMessage($0) }.ours(),
         CommandForm("monitor") { _ in .monitor },
         CommandForm("trace", text: .subject) { TraceSubject(rawValue: $0).map { .trace($0, .verbose) } },
         CommandForm("untrace", text: .subject) { TraceSubject(rawValue: $0).map { .trace($0, .brief) } },
@@ -219,8 +227,8 @@ nonisolated struct CommandForm: Sendable {
         CommandForm("update table", text: .table) { .updateTable($0) },
         CommandForm("log brief") { _ in .log(.brief) },
         CommandForm("log verbose") { _ in .log(.verbose) },
-        CommandForm("stop") { _ in .stop },
-        CommandForm("reload") { _ in .reload },
+        CommandForm("stop") { _ in .stop }.ours(),
+        CommandForm("reload") { _ in .reload }.ours(),
         CommandForm("spf walk") { _ in .walkSPF },
     ]
 }

@@ -106,6 +106,10 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
                 guard form.words.count > place else { return form.length > place }
                 return isWhole ? form.words[place] == word : form.words[place].hasPrefix(word)
             }
+            // `rem` means what it meant to smtpctl, whatever words have come since.
+            if !isWhole, forms.contains(where: { $0.words.count > place && $0.ownWord != place }) {
+                forms.removeAll { $0.ownWord == place }
+            }
         }
         guard !forms.isEmpty else { throw .usage }
         // What can be no argument makes no possibility either, unless there is no other.
@@ -173,10 +177,11 @@ nonisolated enum OwnVerb: String, CaseIterable, Hashable, Sendable {
     case explain
     case encrypt
 
-    /// The verb that `word` is, or is the beginning of as of no other.
+    /// The verb that `word` is, or is the beginning of; one that smtpctl has comes first.
     init?(_ word: String) {
-        let meant = OwnVerb.allCases.filter { $0.rawValue.hasPrefix(word) }
-        guard meant.count == 1, let verb = meant.first, !word.isEmpty else { return nil }
+        guard !word.isEmpty, let verb = [OwnVerb.encrypt, .explain].first(where: { $0.rawValue.hasPrefix(word) }) else {
+            return nil
+        }
         self = verb
     }
 
