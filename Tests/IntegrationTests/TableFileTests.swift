@@ -52,6 +52,29 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `mail goes on while a large table is read, and what it includes is known`() throws {
+            let instance = try Instance()
+            let files = try TableFiles(instance)
+            let person = instance.people[0]
+            let list = try files.write("members", "\(person)\n")
+            let path = try files.write("people", "team: \(person)\n")
+            try instance.start(configuration(instance, "file:\(path)"))
+            // Ten megabytes, of which the last line is what counts.
+            var text = ""
+            for number in 0..<200_000 { text += "nobody-of-this-host-has-a-number-like-\(number): \(person)\n" }
+            try files.write("people", text + "team: \(person)\ncrew: :include:\(list)\n")
+            let update = try Program(
+                [Host.program("martletctl"), "--instance", instance.directory, "update", "table", "aliases"],
+                as: instance.owner)
+            repeat {
+                #expect(try answer(instance, "team@example.org")?.hasPrefix("250") == true)
+            } while update.wait(seconds: 0) == nil
+            #expect(update.status == 0, "\(update.errors.text)")
+            try instance.submit(to: ["crew@example.org"])
+            #expect(instance.mailbox(person).waitForMessages(1))
+            try instance.stop()
+        }
+
         @Test func `a database of makemap is a table, and a new one is seen`() throws {
             let instance = try Instance()
             let files = try TableFiles(instance)
@@ -66,6 +89,17 @@ extension WholeHouse.Unprivileged {
             #expect(made.status == 0 && made.output == "\(text): 1 aliases\n", "\(made.errors)")
             try instance.submit(to: ["TEAM@example.org"])
             #expect(instance.mailbox(person).waitForMessages(1))
+            // A database may include what it likes, but no more than its program may read itself.
+            let list = try files.write("members", "# all\n\(person)\n")
+            let hidden = try files.write("hidden", "\(person)\n")
+            chmod(hidden, 0o600)
+            try files.write(
+                "people", "team: :include:\(list)\nhidden: :include:\(hidden)\nself: :include:/proc/self/cmdline\n")
+            #expect(try files.tool("makemap", ["-t", "aliases", text]).status == 0)
+            try instance.submit(to: ["team@example.org"])
+            #expect(instance.mailbox(person).waitForMessages(2))
+            #expect(try answer(instance, "self@example.org")?.hasPrefix("4") == true)
+            if instance.isSeparated { #expect(try answer(instance, "hidden@example.org")?.hasPrefix("4") == true) }
             try instance.stop()
         }
 

@@ -164,22 +164,3 @@ import Testing
         #expect(arguments(command) == words)
     }
 }
-
-@Suite struct IncludePathsTests {
-    @Test(arguments: [
-        ("a: :include:/etc/lists/a\n", ["/etc/lists/a"]),
-        ("a: b, include: /x y , :include:/z#\r\nc: \":include:/q\"", ["/x y", "/z#", "/q"]),
-        ("a: :include:list\nb: :INCLUDE:/x\nc: iinclude:/i", ["/i"]),
-        ("include:", []), ("", []), ("include:/", ["/"]), ("include:/a\\,b", ["/a"]),
-    ])
-    func `the paths that a table names are found`(text: String, paths: [String]) {
-        #expect(IncludePaths.find(in: Array(text.utf8)) == Set(paths))
-    }
-
-    @Test func `every part of a table is read without harm`() {
-        let text = Array("a: :include:/etc/lists/a, include:/b\n".utf8) + [0xFF, 0]
-        for start in 0...text.count {
-            for end in start...text.count { _ = IncludePaths.find(in: Array(text[start..<end])) }
-        }
-    }
-}

@@ -102,6 +102,28 @@ import Testing
         #expect(content.value(of: "KEY999", for: .alias) == "value 999, more")
     }
 
+    @Test func `a long part ends with the line in which it is full`() throws {
+        let bytes = Array("a 1\nbb 22\n".utf8)
+        var text = TableText(bytes, file: "t")
+        #expect(try text.readLines(atMost: .max, bytes: 1) == .unfinished)
+        #expect(try text.readLines(atMost: .max, bytes: 1) == .finished)
+        #expect(text.finished().keys == ["a", "bb"])
+    }
+
+    @Test func `the contrary of words and spaces is not folded in expressions`() throws {
+        let text = "# @list\n^\\S+ \\W$\n^A\\\\S\n^[[:ALPHA:]]\\.X$\n"
+        var reading = TableText(Array(text.utf8), file: "t", folding: .expressions)
+        _ = try reading.readLines(atMost: .max)
+        var table = reading.finished()
+        #expect(table.keys == ["^[[:alpha:]]\\.x$", "^\\S+ \\W$", "^a\\\\s"])
+        #expect(table.compileRegularExpressions().isEmpty)
+        for (asked, isThere) in [("ab !", true), ("ab c", false), ("A\\S", true), ("q.x", true), (" !", false)] {
+            #expect(table.contains(asked, for: .regularExpression) == isThere, "\(asked)")
+        }
+        #expect(table.value(of: "ab !", for: .regularExpression) == "")
+        #expect(TableContent(list: ["\\W"], folding: .whole).keys == ["\\w"])
+    }
+
     @Test func `makemap wants each key once`() {
         #expect(throws: TableTextError(file: "t", line: 3, reason: .duplicateKey, key: "a")) {
             try TableText.content(of: Array("a 1\nb 2\nA 3\n".utf8), file: "t", duplicates: .refuse)

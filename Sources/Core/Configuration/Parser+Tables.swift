@@ -132,13 +132,9 @@ extension Parser {
             case .file, .backend: [String]()
             }
         for key in keys {
-            // Tables are in lower case, and so is what they are asked.
-            let isValid = RegularExpression(key.asciiLowercased) != nil
-            let capital = RegularExpression.escapes(in: key).contains { $0 != $0.lowercased }
-            guard !isValid || capital else { continue }
-            let reason =
-                isValid
-                ? "\\W and \\S cannot be used, since tables are in lower case" : RegularExpression.fault(in: key)
+            let folded = String(decoding: KeyFolding.expressions.folded(key.utf8.span), as: UTF8.self)
+            guard RegularExpression(folded) == nil else { continue }
+            let reason = RegularExpression.fault(in: key)
             throw Failure(
                 message: "invalid regular expression \(VisibleText(key, limit: 64)): \(reason)", location: location)
         }

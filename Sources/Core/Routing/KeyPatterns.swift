@@ -50,19 +50,13 @@ public struct KeyPatterns: Sendable {
         return true
     }
 
-    /// To be called when all keys are there: the first match in ascending order counts.
-    public mutating func sort() {
-        wildcards.sort(by: Self.precedes)
-        networkKeys.sort(by: Self.precedes)
-    }
-
     /// Whether `one` stands before `two`: byte by byte.
     static func precedes(_ one: String, _ two: String) -> Bool { one.utf8.lexicographicallyPrecedes(two.utf8) }
 
-    /// Takes `keys` as regular expressions, compiled now and never again; returns those that are none.
-    public mutating func compile(_ keys: [String]) -> [String] {
+    /// Takes `keys`, which stand behind those that were taken before, as regular expressions, compiled now and never again;
+    /// returns those that are none.
+    public mutating func compile(_ keys: some Sequence<String>) -> [String] {
         var invalid: [String] = []
-        expressions = []
         for key in keys {
             if let expression = RegularExpression(key) {
                 expressions.append((key, expression))
@@ -110,13 +104,13 @@ public struct KeyPatterns: Sendable {
         case .domain:
             if try contains(key) { return key }
             guard domains.matches(key) else { return nil }
-            return wildcards.first { DomainPattern($0).matches(key) }
+            return Self.first(of: wildcards) { DomainPattern($0).matches(key) }
         case .nameOfAddress, .networkAddress:
             if try contains(key) { return key }
             guard let address = IPAddress(hostText: key) else { return nil }
             for text in [address.hostText, address.description] where try contains(text) { return text }
             guard networks.matches(address) else { return nil }
-            return networkKeys.first { text in
+            return Self.first(of: networkKeys) { text in
                 guard let network = NetworkPattern(text), network.matches(address) else { return false }
                 // A name belongs to one address, however that is written; not to all of a network.
                 return service == .networkAddress || network.prefixLength == address.bytes.count * 8
@@ -124,12 +118,17 @@ public struct KeyPatterns: Sendable {
         case .mailbox:
             for name in Self.exactKeys(ofMailbox: key, delimiters) where try contains(name) { return name }
             guard matchesMailboxWildcard(key, delimiters) else { return nil }
-            return wildcards.first { MailboxPattern($0).matches(key, delimiters: delimiters) }
+            return Self.first(of: wildcards) { MailboxPattern($0).matches(key, delimiters: delimiters) }
         case .regularExpression:
             return expressions.first { $0.expression.matches(key) }?.key
         case .alias, .credentials, .authentication, .user, .source, .senders, .relayHost, .text:
             return try contains(key) ? key : nil
         }
+    }
+
+    // They are not kept in order: a million of them would have to be sorted at once, before any is asked for.
+    private static func first(of keys: [String], where matches: (String) -> Bool) -> String? {
+        keys.lazy.filter(matches).min(by: precedes)
     }
 
     /// The keys without wildcard that mean the address `key`.

@@ -21,27 +21,25 @@ public struct TableContent: Sendable {
     private var patterns = KeyPatterns()
     private var isCompiled = false
 
-    public init(list: some Sequence<String>) {
+    public init(list: some Sequence<String>, folding: KeyFolding = .whole) {
         self.init(.list)
-        for key in list { insert(key.asciiLowercased.utf8.span, "".utf8.span) }
-        patterns.sort()
+        for key in list { insert(folding.folded(key.utf8.span).span, "".utf8.span) }
     }
 
     /// A later value replaces an earlier one of the same key.
-    public init(mapping: some Sequence<(String, String)>) {
+    public init(mapping: some Sequence<(String, String)>, folding: KeyFolding = .whole) {
         self.init(.mapping)
-        for (key, value) in mapping { insert(key.asciiLowercased.utf8.span, value.utf8.span) }
-        patterns.sort()
+        for (key, value) in mapping { insert(folding.folded(key.utf8.span).span, value.utf8.span) }
     }
 
-    /// To be filled entry by entry and then finished.
+    /// To be filled entry by entry.
     init(_ shape: Shape) { self.shape = shape }
 
     /// The content that the configuration itself spells; nil for a table whose content is elsewhere.
-    public init?(_ kind: TableDefinition.Kind) {
+    public init?(_ kind: TableDefinition.Kind, folding: KeyFolding = .whole) {
         switch kind {
-        case .list(let elements): self.init(list: elements)
-        case .mapping(let entries): self.init(mapping: entries.lazy.map { ($0.key, $0.value) })
+        case .list(let elements): self.init(list: elements, folding: folding)
+        case .mapping(let entries): self.init(mapping: entries.lazy.map { ($0.key, $0.value) }, folding: folding)
         case .file, .backend: return nil
         }
     }
@@ -74,6 +72,11 @@ public struct TableContent: Sendable {
 
     /// Compiles the keys as regular expressions, once, for a table that is used as such, and returns those that are none.
     public mutating func compileRegularExpressions() -> [String] {
+        addRegularExpressions(keys)
+    }
+
+    /// The same for some of the keys, in ascending order, and then for the next.
+    public mutating func addRegularExpressions(_ keys: some Sequence<String>) -> [String] {
         isCompiled = true
         return patterns.compile(keys)
     }
@@ -101,8 +104,6 @@ public struct TableContent: Sendable {
     mutating func extend(_ index: EntryStore.Index, by addition: Span<UInt8>) -> Int {
         entries.extend(index, by: addition)
     }
-
-    mutating func finish() { patterns.sort() }
 
     func hasKey(_ key: Span<UInt8>) -> Bool { entries.find(key) != nil }
 

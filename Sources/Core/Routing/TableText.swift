@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Bytes
+public import Configuration
 import Mail
 
 /// Why the text of a table was refused; the whole table is, never a part.
@@ -61,6 +62,7 @@ public struct TableText {
     private let file: String
     private let dialect: Dialect
     private let duplicates: Duplicates
+    private let folding: KeyFolding
     private var position = 0
     private var number = 0
     private var isForcedList = false
@@ -83,20 +85,25 @@ public struct TableText {
         return text.finished()
     }
 
-    public init(_ bytes: [UInt8], file: String, dialect: Dialect = .plain, duplicates: Duplicates = .replace) {
+    public init(
+        _ bytes: [UInt8], file: String, dialect: Dialect = .plain, duplicates: Duplicates = .replace,
+        folding: KeyFolding = .whole
+    ) {
         self.duplicates = duplicates
+        self.folding = folding
         self.bytes = bytes
         self.file = file
         self.dialect = dialect
     }
 
-    /// Reads on.
-    public mutating func readLines(atMost count: Int) throws(TableTextError) -> Progress {
+    /// Reads on: so many lines, or some more than so many bytes.
+    public mutating func readLines(atMost count: Int, bytes most: Int = .max) throws(TableTextError) -> Progress {
         // Shares the storage, so that a line can be looked at while the content grows.
         let bytes = bytes
         let text = bytes.span
         var left = count
-        while position < text.count, left > 0 {
+        let limit = most < text.count - position ? position + most : text.count
+        while position < limit, left > 0 {
             number += 1
             let start = position
             var end = start
@@ -121,9 +128,7 @@ public struct TableText {
 
     /// What was read. To be asked for when all of it is.
     public consuming func finished() -> TableContent {
-        var content = content ?? TableContent(isForcedList ? .list : .mapping)
-        content.finish()
-        return content
+        content ?? TableContent(isForcedList ? .list : .mapping)
     }
 
     private static func isText(_ line: Span<UInt8>) -> Bool {
@@ -163,7 +168,7 @@ public struct TableText {
         swap(&key, &self.key)
         defer { self.key = key }
         key.removeAll(keepingCapacity: true)
-        for index in whole.indices { key.append(whole[index].lowercased) }
+        folding.fold(whole, into: &key)
         if content == nil {
             var first = TableContent(isList ? .list : .mapping)
             // All lines together are hardly longer than the file; a table that grows is copied.

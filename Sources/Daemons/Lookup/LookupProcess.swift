@@ -99,13 +99,7 @@ final class LookupProcess: DaemonProcess {
     // MARK: Tables
 
     private func read(_ descriptor: consuming FileDescriptor, _ name: String) async throws(TableFault) {
-        let bytes: [UInt8]?
-        do {
-            bytes = try descriptor.readAll(limit: MemoryTables.largestFile)
-        } catch {
-            throw TableFault(description: "table \"\(name)\": \(error)")
-        }
-        guard let bytes else { throw TableFault(description: "table \"\(name)\": the file is too large") }
+        let bytes = try await TableFile.content(of: descriptor, name)
         for table in tables.memory.tables(inFile: name) { try await tables.memory.read(bytes, for: table) }
         warnOfMixedCredentials(name)
     }

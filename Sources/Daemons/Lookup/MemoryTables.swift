@@ -13,9 +13,10 @@ struct TableFault: Error, Hashable, CustomStringConvertible {
 
 /// The tables of the configuration that are held in memory; those in files can be read again while they are in use.
 final class MemoryTables: TableLookups {
-    static let largestFile = 256 << 20
     // Some milliseconds: others have their turn in between.
     private static let linesPerTurn = 10_000
+    private static let bytesPerTurn = 1 << 20
+    private static let expressionsPerTurn = 500
 
     private let definitions: [TableDefinition]
     private let uses: [TableUse]
@@ -36,8 +37,13 @@ final class MemoryTables: TableLookups {
         self.needs = needs
         self.delimiters = delimiters
         for table in definitions {
-            guard let content = TableContent(table.kind) else { continue }
-            try take(content, for: table)
+            let isOfExpressions = needs.expressionTables.contains(table.name)
+            guard var content = TableContent(table.kind, folding: isOfExpressions ? .expressions : .whole) else {
+                continue
+            }
+            try check(content, of: table)
+            if isOfExpressions { try refuse(content.compileRegularExpressions().first, in: table) }
+            contents[table.name] = content
             if holdsCredentials(table) { surveys[table.name] = CredentialSurvey(content) }
         }
     }
@@ -66,19 +72,27 @@ final class MemoryTables: TableLookups {
     /// Reads the file of `table`, in slices; what the table held before stays when anything is wrong.
     func read(_ bytes: [UInt8], for table: TableDefinition) async throws(TableFault) {
         guard case .file(let path) = table.kind else { return }
-        var text = TableText(bytes, file: path, dialect: needs.dialect(of: table.name))
+        let isOfExpressions = needs.expressionTables.contains(table.name)
+        var text = TableText(
+            bytes, file: path, dialect: needs.dialect(of: table.name),
+            folding: isOfExpressions ? .expressions : .whole)
         let turn = turns[table.name, default: 0] + 1
         turns[table.name] = turn
         do {
-            while try text.readLines(atMost: Self.linesPerTurn) == .unfinished { await Loop.pause(milliseconds: 0) }
+            while try text.readLines(atMost: Self.linesPerTurn, bytes: Self.bytesPerTurn) == .unfinished {
+                await Loop.pause(milliseconds: 0)
+            }
         } catch {
             throw TableFault(description: "\(error)")
         }
-        let content = text.finished()
+        var content = text.finished()
+        try check(content, of: table)
+        if isOfExpressions { try await compile(&content, of: table) }
         let survey = holdsCredentials(table) ? await CredentialSurvey(slowly: content) : nil
         // What was read later is newer, whichever takes longer.
         guard turns[table.name] == turn else { throw TableFault(description: "\(path) was read again meanwhile") }
-        try take(content, for: table)
+        contents[table.name] = content
+        rotations[table.name] = nil
         surveys[table.name] = survey
     }
 
@@ -87,8 +101,7 @@ final class MemoryTables: TableLookups {
     /// The tables whose credentials are of both kinds.
     var mixed: [String] { surveys.filter { $0.value.isMixed }.map(\.key).sorted() }
 
-    private func take(_ content: TableContent, for table: TableDefinition) throws(TableFault) {
-        var content = content
+    private func check(_ content: TableContent, of table: TableDefinition) throws(TableFault) {
         for use in uses where use.table.name == table.name {
             let fits =
                 switch content.shape {
@@ -98,13 +111,22 @@ final class MemoryTables: TableLookups {
                 }
             guard fits else { throw TableFault(description: use.purpose.refusal(of: table.name)) }
         }
-        if needs.expressionTables.contains(table.name), let invalid = content.compileRegularExpressions().first {
-            let reason = RegularExpression.fault(in: invalid)
-            throw TableFault(
-                description: "table \"\(table.name)\": invalid regular expression \(VisibleText(invalid)): \(reason)")
+    }
+
+    private func compile(_ content: inout TableContent, of table: TableDefinition) async throws(TableFault) {
+        let keys = content.keys
+        for start in stride(from: 0, to: keys.count, by: Self.expressionsPerTurn) {
+            let some = keys[start..<min(start + Self.expressionsPerTurn, keys.count)]
+            try refuse(content.addRegularExpressions(some).first, in: table)
+            await Loop.pause(milliseconds: 0)
         }
-        contents[table.name] = content
-        rotations[table.name] = nil
+    }
+
+    private func refuse(_ invalid: String?, in table: TableDefinition) throws(TableFault) {
+        guard let invalid else { return }
+        let reason = RegularExpression.fault(in: invalid)
+        throw TableFault(
+            description: "table \"\(table.name)\": invalid regular expression \(VisibleText(invalid)): \(reason)")
     }
 
     // MARK: Lookups

@@ -22,13 +22,10 @@ final class Era {
     var keyMarks: [String: [Int64]] = [:]
     /// Of LMTP servers that the configuration calls by name.
     private let serverAddresses: [String: [IPAddress]]
-    /// The files that alias tables include; no other is opened for Lookup.
-    private(set) var includes: Set<String> = []
+    let included: IncludedFiles
 
     // Connections that the kernel completes before a worker takes them.
     private static let backlog: Int32 = 1024
-    // As Lookup has it.
-    private static let longestTable = 256 << 20
 
     /// Binds what `previous` has not bound already, and reads what must be readable. Nothing of `previous` changes.
     init(
@@ -36,6 +33,7 @@ final class Era {
     ) throws(StartFailure) {
         self.number = number
         self.configuration = configuration
+        included = IncludedFiles(configuration)
         var sockets: [SocketAddress: OpenSocket] = [:]
         for entry in previous?.listening ?? [] { sockets[entry.address] = entry.socket }
         var listening: [(statement: UInt16, address: SocketAddress, socket: OpenSocket)] = []
@@ -110,27 +108,6 @@ final class Era {
             return backend != BuiltInTable.users.rawValue
         }
     }
-
-    /// Looks through the alias tables as they are now; whenever Lookup is given their files.
-    func findIncludes() {
-        let names = Set(
-            configuration.tableUses.filter { $0.purpose == .alias || $0.purpose == .virtual }.map(\.table.name))
-        var found: Set<String> = []
-        for table in configuration.tables where names.contains(table.name) {
-            switch table.kind {
-            case .list, .backend: break
-            case .mapping(let entries):
-                for entry in entries { found.formUnion(IncludePaths.find(in: Array(entry.value.utf8))) }
-            case .file(let path):
-                let content = try? FileDescriptor.content(of: path, limit: Self.longestTable)
-                if let content { found.formUnion(IncludePaths.find(in: content)) }
-            }
-        }
-        includes = found
-    }
-
-    /// While a file is read again, what it included until now may be read, too: it stays if the new content is refused.
-    func keepIncludes(_ old: Set<String>) { includes.formUnion(old) }
 
     static func open(_ path: String, for purpose: String) throws(StartFailure) -> FileDescriptor {
         do {

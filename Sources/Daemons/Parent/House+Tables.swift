@@ -12,10 +12,12 @@ import Posix
 extension House {
     // A program is given 30 s by Lookup, which answers then.
     private static let tablePatience: UInt64 = 40_000
+    // A file of a hundred megabytes on a slow disk is read in minutes; a Lookup that hangs is found out otherwise.
+    private static let updatePatience: UInt64 = 600_000
 
     /// Opens the files of all tables and starts the programs behind the others.
     func sendTables(_ channel: Peer<ChildToParent, ParentToChild>, _ owner: Int32, _ era: Era) throws(StartFailure) {
-        era.findIncludes()
+        era.included.find()
         for path in era.tablePaths {
             channel.send(.file(.table, name: path), passing: try Era.open(path, for: "table"))
         }
@@ -59,20 +61,24 @@ extension House {
     private func ask(
         _ question: ToAccount, for edge: Peer<LookupToParent, ParentToLookup>, _ correlation: Correlation, _ era: Era
     ) {
-        if case .include(let path) = question, !era.includes.contains(path) {
-            // Lookup speaks of what remote parties sent: it reads no file but those that the administrator named.
-            log.warning("included file \(VisibleText(path)) stands in no alias table")
-            return edge.answer(correlation, .account(.include(.temporaryFailure("not in an alias table"))))
-        }
         Task {
             let answer =
-                if case .forwardInTable(let user, let table) = question {
-                    await forward(of: user, in: table)
-                } else {
+                switch question {
+                case .forwardInTable(let user, let table): await forward(of: user, in: table)
+                case .include(let path): await included(path, era)
+                case .user, .forward, .forwardOf, .login, .password, .scramProof:
                     await (question.isSlow ? passwords : accounts).ask(question)
                 }
             edge.answer(correlation, .account(answer))
         }
+    }
+
+    private func included(_ path: String, _ era: Era) async -> FromAccount {
+        guard await era.included.allow(path) else {
+            log.warning("included file \(VisibleText(path)) stands in no alias table")
+            return .include(.temporaryFailure("not in an alias table"))
+        }
+        return await accounts.ask(.include(path: path))
     }
 
     // The table says who that is, in an answer of its own.
@@ -127,33 +133,41 @@ extension House {
         case .backend(BuiltInTable.users.rawValue, _): return nil
         case .file, .backend: break
         }
+        let era = era
+        do {
+            guard case .file(let path) = table.kind else {
+                return await update(lookups) { edge in
+                    try await edge.request(
+                        .updateProgram(table: name), timeoutMilliseconds: Self.tablePatience)
+                }
+            }
+            let included = await era.included.extend(path, try Era.open(path, for: "table"))
+            let refusal = await update(lookups) { edge in
+                try await edge.request(
+                    .updateFile(table: name), passing: try Era.open(path, for: "table"),
+                    timeoutMilliseconds: Self.updatePatience)
+            }
+            if refusal == nil { era.included.settle(path, included) }
+            return refusal
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    // Each of them is asked, even if one before has refused or ended meanwhile.
+    private func update(
+        _ lookups: [Peer<LookupToParent, ParentToLookup>],
+        _ ask: (Peer<LookupToParent, ParentToLookup>) async throws -> LookupToParent
+    ) async -> String? {
         var refusal: String?
         for edge in lookups {
             do {
-                if let answer = try await update(table, by: edge) { refusal = answer }
+                guard case .updated(let answer) = try await ask(edge) else { return "lookup does not answer" }
+                refusal = answer ?? refusal
             } catch {
                 refusal = "\(error)"
             }
         }
-        return refusal
-    }
-
-    private func update(_ table: TableDefinition, by edge: Peer<LookupToParent, ParentToLookup>) async throws -> String?
-    {
-        let answer: LookupToParent
-        if case .file(let path) = table.kind {
-            let file = try Era.open(path, for: "table")
-            let old = era.includes
-            era.findIncludes()
-            era.keepIncludes(old)
-            answer = try await edge.request(
-                .updateFile(table: table.name), passing: file, timeoutMilliseconds: Self.tablePatience)
-            if answer == .updated(refusal: nil) { era.findIncludes() }
-        } else {
-            answer = try await edge.request(
-                .updateProgram(table: table.name), timeoutMilliseconds: Self.tablePatience)
-        }
-        guard case .updated(let refusal) = answer else { return "lookup does not answer" }
         return refusal
     }
 

@@ -160,7 +160,8 @@ extension House {
             if now - member.lastHeard > limit {
                 member.reason = "did not answer for \((now - member.lastHeard) / 1000) s"
                 member.kill(Signal.kill)
-            } else if member.isReady {
+            } else if member.isReady || place.role == .lookup {
+                // A Lookup may have large tables to read first, and answers meanwhile.
                 member.channel?.send(.alive(aliveNumber))
             }
         }

@@ -40,6 +40,10 @@ public enum UserFile {
                 guard facts.size < Int64(limit), let content = try file.readAll(limit: limit - 1) else {
                     return .insecure("too long")
                 }
+                // Nothing of /proc is a list either, where every file says that it is empty.
+                guard content.count == Int(facts.size), try file.isUnchanged(since: facts) else {
+                    return .temporaryFailure("changed while it was read")
+                }
                 return .content(content)
             } catch let error as SystemError {
                 return error.code == ENOENT ? .absent : .temporaryFailure("\(error)")

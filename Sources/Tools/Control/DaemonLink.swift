@@ -64,7 +64,7 @@ final class DaemonLink {
 
     /// Asks and hands each record and each piece of content to `part`.
     func ask(
-        _ request: ControlRequest, timeoutMilliseconds: UInt64 = 60_000,
+        _ request: ControlRequest, timeoutMilliseconds: UInt64? = nil,
         part: @escaping (ControlAnswer) -> Void = { _ in }
     ) async throws(LinkFailure) -> Ending {
         guard let peer else { throw .absent }
@@ -72,7 +72,7 @@ final class DaemonLink {
         // Parent sends its records beside the answer and not as parts of it.
         each = part
         do {
-            try await peer.requestStream(request, timeoutMilliseconds: timeoutMilliseconds) { answer in
+            try await peer.requestStream(request, timeoutMilliseconds: timeoutMilliseconds ?? request.patience) { answer in
                 switch answer {
                 case .record, .bytes:
                     part(answer)
@@ -97,5 +97,17 @@ final class DaemonLink {
     func close() {
         peer?.close()
         peer = nil
+    }
+}
+
+nonisolated extension ControlRequest {
+    /// How long its answer may take, in milliseconds: Lookup may have tables of hundreds of megabytes to read.
+    fileprivate var patience: UInt64 {
+        switch self {
+        case .updateTable, .reload: 660_000
+        case .showStatus, .showDelivery, .queue, .pause, .resume, .stop, .showPlan, .lookUp, .explain, .showStatistics,
+            .verbose:
+            60_000
+        }
     }
 }

@@ -96,7 +96,6 @@ final class DatabaseSource: TableSource {
             if let patterns { return patterns }
             var found = KeyPatterns()
             try forEachKey { found.insert($0.span) }
-            found.sort()
             patterns = found
             return found
         case .regularExpression:
