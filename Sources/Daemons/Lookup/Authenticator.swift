@@ -64,6 +64,17 @@ final class Authenticator {
         }
     }
 
+    // Names of the system have a case, those of tables have none.
+    private static func known(_ user: String, in table: TableReference?) -> String {
+        table == nil ? user : user.asciiLowercased
+    }
+
+    /// What a client that proves to be `user` is called at the listen statement.
+    func known(_ user: String, at statement: UInt16) -> String {
+        guard let table = table(statement) else { return user }
+        return Self.known(user, in: table)
+    }
+
     /// SCRAM is of use where everybody can prove himself by it, as far as is known.
     func offersScram(_ statement: UInt16) -> Bool {
         guard case .some(.some(let table)) = table(statement) else { return false }
@@ -76,7 +87,7 @@ final class Authenticator {
         else { return .refused(.notNow) }
         let now = Loop.milliseconds
         let name = request.claim.user
-        let user = table == nil ? name : name.asciiLowercased
+        let user = Self.known(name, in: table)
         guard failures.mayTry(user, from: request.address, at: now) else { return .refused(.tooManyGuesses) }
         let outcome: FromAccount
         switch request.claim {
@@ -215,9 +226,17 @@ final class Authenticator {
 
     /// Whether the user of the session may use the sender; remembered for the transaction.
     func permits(_ sender: ReversePath, _ statement: UInt16, _ key: SessionKey) async -> LookupToListener {
-        guard let user = sessions[key]?.user, Int(statement) < listeners.count,
-            let senders = listeners[Int(statement)].senders
-        else { return .permitted }
+        guard let user = sessions[key]?.user else { return .permitted }
+        let answer = await permission(of: user, for: sender, statement)
+        if case .permitted = answer { sessions[key]?.permittedSender = sender }
+        return answer
+    }
+
+    /// Whether `user` may use the sender where the table `senders` of the listen statement decides that.
+    func permission(of user: String, for sender: ReversePath, _ statement: UInt16) async -> LookupToListener {
+        guard Int(statement) < listeners.count, let senders = listeners[Int(statement)].senders else {
+            return .permitted
+        }
         do {
             guard let list = try await tables.value(of: user, in: senders.table.name, for: .senders) else {
                 return .refused(.senderRejected)
@@ -227,9 +246,7 @@ final class Authenticator {
                 let pattern = part.drop { $0 == " " || $0 == "\t" }
                 return MailboxPattern(String(pattern)).matches(address, delimiters: delimiters)
             }
-            guard isPermitted else { return .refused(.senderRejected) }
-            sessions[key]?.permittedSender = sender
-            return .permitted
+            return isPermitted ? .permitted : .refused(.senderRejected)
         } catch {
             return .refused(.notNow)
         }

@@ -14,12 +14,17 @@ final class Explainer {
     private let configuration: ServerConfiguration
     private let expansion: Expansion
     private let world: HostWorld
+    private let authenticator: Authenticator
     private let serverName: Domain
 
-    init(_ configuration: ServerConfiguration, expansion: Expansion, world: HostWorld, serverName: Domain) {
+    init(
+        _ configuration: ServerConfiguration, expansion: Expansion, world: HostWorld, authenticator: Authenticator,
+        serverName: Domain
+    ) {
         self.configuration = configuration
         self.expansion = expansion
         self.world = world
+        self.authenticator = authenticator
         self.serverName = serverName
     }
 
@@ -31,21 +36,32 @@ final class Explainer {
         case .found(let statement): listener = statement
         case .none(let reason): return [.failed(reason)]
         }
+        let statement = UInt16(truncatingIfNeeded: configuration.listeners.firstIndex(of: listener) ?? 0)
+        let user = recipient.user.map { authenticator.known($0, at: statement) }
         let name = await clientName(of: recipient.client, resolver)
         let origin = Origin(
             serverName: listener.hostname.flatMap { Domain($0) } ?? serverName,
             greeting: recipient.greeting ?? Self.greeting(of: recipient.client, name), hostName: name,
-            address: recipient.client, tag: listener.tag, user: recipient.user)
+            address: recipient.client, tag: listener.tag, user: user)
+        let steps = ExplanationSteps(configuration)
+        var rows = [steps.row(of: listener), steps.row(of: origin, isSecure: recipient.isSecure)]
+        if let user, let senders = listener.senders {
+            // The answer to MAIL; without it no recipient is asked about.
+            let answer = await authenticator.permission(of: user, for: recipient.sender, statement)
+            rows.append(steps.row(of: senders.table, user, recipient.sender, answer))
+            if case .refused(let reply) = answer { return Self.answers(rows + steps.rows(of: .refused(reply))) }
+        }
         let explanation = await expansion.explain(
             Expansion.Request(
                 sender: recipient.sender, recipient: recipient.recipient, origin: origin,
                 isEncrypted: recipient.isSecure), in: world)
-        let steps = ExplanationSteps(configuration)
-        let rows =
-            [steps.row(of: listener), steps.row(of: origin, isSecure: recipient.isSecure)]
-            + steps.rows(of: explanation.events, omitted: explanation.omitted)
-            + steps.rows(of: explanation.outcome)
-        return rows.map { .record($0) } + [.done(count: UInt64(rows.count))]
+        rows += steps.rows(of: explanation.events, omitted: explanation.omitted)
+        rows += steps.rows(of: explanation.outcome)
+        return Self.answers(rows)
+    }
+
+    private static func answers(_ rows: [[ControlField]]) -> [ControlAnswer] {
+        rows.map { .record($0) } + [.done(count: UInt64(rows.count))]
     }
 
     // As a Listener finds it.

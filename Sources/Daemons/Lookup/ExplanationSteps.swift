@@ -25,6 +25,19 @@ nonisolated struct ExplanationSteps {
         return row("session", nil, parts.compactMap(\.self).joined(separator: ", "), nil)
     }
 
+    /// Whether a user may use a sender, as the table of `senders` says.
+    func row(
+        of table: TableReference, _ user: String, _ sender: ReversePath, _ answer: LookupToListener
+    ) -> [ControlField] {
+        let finding =
+            if case .permitted = answer { "may" } else if case .refused(let reply) = answer, reply.code >= 500 {
+                "may not"
+            } else { "could not be asked" }
+        return row(
+            "senders", location(of: table), "\(table) \(TableService.senders.rawValue) \(user)",
+            "<\(sender)> \(finding)")
+    }
+
     // MARK: Events
 
     func rows(of events: [ExpansionEvent], omitted: Int) -> [[ControlField]] {
@@ -91,11 +104,6 @@ nonisolated struct ExplanationSteps {
     private func table(
         _ table: TableReference, _ key: String, _ service: TableService, _ finding: ExpansionEvent.TableFinding
     ) -> [ControlField] {
-        let location: SourceLocation? =
-            switch table {
-            case .builtIn: nil
-            case .named(let name): configuration.table(named: name)?.location
-            }
         let result =
             switch finding {
             case .present: "found"
@@ -103,7 +111,14 @@ nonisolated struct ExplanationSteps {
             case .absent: "not found"
             case .failed: "could not be asked"
             }
-        return row("table", location, "\(table) \(service.rawValue) \(key)", result)
+        return row("table", location(of: table), "\(table) \(service.rawValue) \(key)", result)
+    }
+
+    private func location(of table: TableReference) -> SourceLocation? {
+        switch table {
+        case .builtIn: nil
+        case .named(let name): configuration.table(named: name)?.location
+        }
     }
 
     private func user(_ name: String, _ lookup: UserLookup) -> [ControlField] {

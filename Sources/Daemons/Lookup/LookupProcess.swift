@@ -63,7 +63,8 @@ final class LookupProcess: DaemonProcess {
             configuration.listeners, tables: tables, users: users, delimiters: delimiters)
         claims = ListenerClaims(configuration.listeners, serverName: serverName)
         relayQuestions = RelayQuestions(configuration, tables: tables, log: child.log)
-        explainer = Explainer(configuration, expansion: expansion, world: world, serverName: serverName)
+        explainer = Explainer(
+            configuration, expansion: expansion, world: world, authenticator: authenticator, serverName: serverName)
     }
 
     // No mail is delivered to a daemon of this house; `_martletu` is whom foreign programs run as.
