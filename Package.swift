@@ -117,7 +117,7 @@ let package = Package(
         program("Queue", ["Spool", "Schedule", "Message", "Configuration"]),
         program("Delivery", ["TLS", "SMTP", "Message", "Configuration", "Schedule"]),
         program("Keys", ["COpenSSL", "Configuration"]),
-        program("Parent", ["Configuration", "Host", "TLS"]),
+        program("Parent", ["Configuration", "Routing", "Host", "TLS"]),
 
         // What people run, and what runs for them.
         program("Control", in: "Tools", ["SMTP", "Message", "Host", "Configuration", "Routing", "MapFile"]),
@@ -145,6 +145,9 @@ let package = Package(
         fuzzer("expansion", in: "Expansion", ["Authentication", "Configuration", "Bytes", "Mail"]),
         .executableTarget(
             name: "bench-rules", dependencies: ["Configuration", "Routing", "Mail"], path: "Tests/Benchmarks/Rules",
+            swiftSettings: common),
+        .executableTarget(
+            name: "bench-tables", dependencies: ["Configuration", "Routing", "Mail"], path: "Tests/Benchmarks/Tables",
             swiftSettings: common),
         .executableTarget(
             name: "spool-bench", dependencies: ["Spool", "Posix", "Mail", "Bytes"],
