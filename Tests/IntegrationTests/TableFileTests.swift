@@ -147,6 +147,82 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `explain asks at MAIL what a listener would ask`() throws {
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            try instance.start(
+                """
+                \(workshop.statement("mx", as: "mx.example.org"))
+                table creds { joe = "joe:secret", ann = "ann:secret" }
+                table owners { joe = "joe@example.org, @sales.example.org" }
+                listen on 127.0.0.1 port \(instance.port) tls-require pki mx.example.org auth <creds> senders <owners>
+                action "local" \(instance.maildirMethod)
+                match from auth <creds> for any action "local"
+
+                """)
+            let place = "\(instance.configurationPath):3:1: senders <owners> mailaddrmap"
+            for (user, sender, found) in [
+                ("Joe", "joe@example.org", "may"), ("joe", "al@Sales.example.org", "may"),
+                ("joe", "<>", "may not"), ("joe", "ann@example.org", "may not"), ("ann", "ann@example.org", "may not"),
+            ] {
+                let told = try instance.control(
+                    "explain", "--from", "192.0.2.7", "--tls", "--auth", user, sender,
+                    "\(instance.people[0])@example.org")
+                #expect(told.status == (found == "may" ? 0 : 69), "\(told.errors)")
+                let path = sender == "<>" ? sender : "<\(sender)>"
+                #expect(told.output.contains("\(place) \(user.lowercased()): \(path) \(found)\n"), "\(told.output)")
+                if found != "may" { #expect(told.output.contains("530 5.7.1 Sender rejected"), "\(told.output)") }
+                #expect(told.output.contains(" match from any") == (found == "may"), "\(told.output)")
+            }
+            try instance.stop()
+        }
+
+        @Test func `a check names what keeps the server from starting, and where`() throws {
+            let instance = try Instance()
+            let files = try TableFiles(instance)
+            let path = try files.write("people", "team: nobody\n")
+            let names = try files.write("names", "example.org\n")
+            let configuration = """
+                listen on 127.0.0.1 port \(instance.port)
+                table aliases file:\(path)
+                table names file:\(names)
+                action "local" \(instance.maildirMethod) alias <aliases>
+                match from any for domain regex <names> action "local"
+
+                """
+            func check(_ text: String) throws -> Program.Result {
+                try instance.write(text)
+                return try Program.run(
+                    [
+                        Host.program("martletd"), "-n", "--instance", instance.directory, "-f",
+                        instance.configurationPath,
+                    ], as: instance.owner)
+            }
+            let right = try check(configuration)
+            #expect(right.status == 0 && right.errors == "configuration OK\n", "\(right.errors)")
+            for (people, hosts, words) in [
+                ("team: nobody\ncrew\n", "example.org\n", "\(path):2 invalid map entry"),
+                ("team\n", "example.org\n", "\(path): table \"aliases\" may not be used for alias lookups"),
+                ("team: a\0b\n", "example.org\n", "\(path):1 NUL byte"),
+                ("", "(example\n", "\(names): table \"names\": invalid regular expression (example: "),
+            ] {
+                try files.write("people", people)
+                try files.write("names", hosts)
+                let wrong = try check(configuration)
+                #expect(wrong.status == 1 && wrong.errors.contains(words), "\(wrong.errors)")
+            }
+            let place = instance.configurationPath
+            for (statement, words) in [
+                ("listen on nowhere0", "\(place):1:1: invalid virtual ip or interface: nowhere0"),
+                ("table t weather:/etc/x", "\(place):1:1: table t: no backend \"weather\": there is no program"),
+                ("table t file:/nonexistent/t", "table \"t\": /nonexistent/t: open: No such file or directory"),
+            ] {
+                let wrong = try check(statement + "\nmatch from any reject\n")
+                #expect(wrong.status == 1 && wrong.errors.contains(words), "\(wrong.errors)")
+            }
+        }
+
         @Test func `the users of the system are a table`() throws {
             let instance = try Instance()
             let person = instance.people[0]

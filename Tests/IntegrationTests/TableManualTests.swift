@@ -38,7 +38,9 @@ extension WholeHouse.Unprivileged {
             try #require(examples.count == 2)
             let networks = try files.write("networks", examples[0])
             let owner = instance.isSeparated ? Host.account(person) : nil
-            let (uid, gid) = (owner?.uid ?? instance.owner?.uid ?? getuid(), owner?.gid ?? instance.owner?.gid ?? getgid())
+            let (uid, gid) = (
+                owner?.uid ?? instance.owner?.uid ?? getuid(), owner?.gid ?? instance.owner?.gid ?? getgid()
+            )
             let home = files.path("virtual")
             try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: false)
             chown(home, uid, gid)

@@ -20,6 +20,8 @@ import Testing
             (["-nF"], .checkConfiguration, false),
             (["-dF"], .serveForPerson, false),
             (["-h"], .showUsage, false),
+            (["-dTall"], .serveForPerson, true),
+            (["-T", "transfer", "-F"], .serve, true),
             (["--background", "-v"], .serveInBackground, true),
         ] as [([String], Invocation.Task, Bool)])
     func `letters stand alone or together`(arguments: [String], task: Invocation.Task, isVerbose: Bool) throws {
@@ -45,10 +47,17 @@ import Testing
 
     @Test(arguments: [
         ["-x"], ["-"], ["file"], ["-f"], ["-D"], ["-D", "a"], ["-D", "=a"], ["--instance"], ["--instance", ""],
-        ["--what"],
+        ["--what"], ["-T"], ["-T", "weather"], ["-P", "mta"], ["-Pmta"], ["-B", "queue=ram"],
     ])
     func `a mistake is refused`(arguments: [String]) {
         #expect(throws: Invocation.Mistake.self) { try Invocation(parsing: arguments) }
+    }
+
+    @Test func `what the reference has and this one has not is named`() {
+        for (argument, words) in [("-P", "martletctl pause"), ("-B", "of one kind")] {
+            let mistake = #expect(throws: Invocation.Mistake.self) { try Invocation(parsing: [argument, "mta"]) }
+            #expect(mistake?.reason.contains(words) == true, "\(argument)")
+        }
     }
 
     @Test func `the server in the background is told the same, with absolute paths`() throws {

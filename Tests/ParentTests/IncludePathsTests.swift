@@ -5,16 +5,18 @@ import Testing
 @testable import Parent
 
 @Suite struct IncludePathsTests {
-    @Test(arguments: [
-        ("staff: :include:/etc/mail/staff\n", ["/etc/mail/staff"]),
-        ("a: :include:/a, :include: /b ,include:\t/c\n", ["/a", "/b", "/c"]),
-        ("a: \":include:/with space\"\nb: :include:/x\\y", ["/with space", "/x"]),
-        ("a: :include:relative\nb: include:\nc: :include\n/x", []),
-        ("iinclude:/a include:include:/b", ["/a include:include:/b"]),
-        ("a: b, include: /x y , :include:/z#\r\nc: \":include:/q\"", ["/x y", "/z#", "/q"]),
-        ("a: :include:list\nb: :INCLUDE:/x\nc: iinclude:/i", ["/i"]), ("include:/", ["/"]), ("include:/a\\,b", ["/a"]),
-        ("include:/a\r\n", ["/a"]), ("include:/a\0/b", ["/a"]), ("include:", []), ("", []),
-    ] as [(String, Set<String>)])
+    @Test(
+        arguments: [
+            ("staff: :include:/etc/mail/staff\n", ["/etc/mail/staff"]),
+            ("a: :include:/a, :include: /b ,include:\t/c\n", ["/a", "/b", "/c"]),
+            ("a: \":include:/with space\"\nb: :include:/x\\y", ["/with space", "/x"]),
+            ("a: :include:relative\nb: include:\nc: :include\n/x", []),
+            ("iinclude:/a include:include:/b", ["/a include:include:/b"]),
+            ("a: b, include: /x y , :include:/z#\r\nc: \":include:/q\"", ["/x y", "/z#", "/q"]),
+            ("a: :include:list\nb: :INCLUDE:/x\nc: iinclude:/i", ["/i"]), ("include:/", ["/"]),
+            ("include:/a\\,b", ["/a"]),
+            ("include:/a\r\n", ["/a"]), ("include:/a\0/b", ["/a"]), ("include:", []), ("", []),
+        ] as [(String, Set<String>)])
     func `the paths of a text`(text: String, paths: Set<String>) {
         #expect(IncludePaths.find(in: Array(text.utf8)) == paths)
         for size in 1...9 {

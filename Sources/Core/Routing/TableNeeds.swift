@@ -25,18 +25,6 @@ public struct TableNeeds: Hashable, Sendable {
 
     public func needs(of table: String) -> Set<Need> { needs[table] ?? [] }
 
-    /// How the file of a table is to be read for all of its uses.
-    public func dialect(of table: String) -> TableText.Dialect {
-        let purposes = needs(of: table).map(\.purpose)
-        if purposes.contains(.alias) { return .aliases }
-        return !purposes.isEmpty && purposes.allSatisfy(\.isOfElements) ? .elements : .plain
-    }
-
-    /// The tables whose keys are regular expressions.
-    public var expressionTables: Set<String> {
-        Set(needs.filter { $0.value.contains { $0.services.contains(.regularExpression) } }.keys)
-    }
-
     private mutating func add(_ table: TableReference?, _ purpose: TablePurpose, _ services: Set<TableService>) {
         if let table { needs[table.name, default: []].insert(Need(purpose, services)) }
     }

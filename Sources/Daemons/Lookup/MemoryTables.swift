@@ -37,12 +37,11 @@ final class MemoryTables: TableLookups {
         self.needs = needs
         self.delimiters = delimiters
         for table in definitions {
-            let isOfExpressions = needs.expressionTables.contains(table.name)
-            guard var content = TableContent(table.kind, folding: isOfExpressions ? .expressions : .whole) else {
-                continue
-            }
+            guard var content = TableContent(table.kind, folding: needs.folding(of: table.name)) else { continue }
             try check(content, of: table)
-            if isOfExpressions { try refuse(content.compileRegularExpressions().first, in: table) }
+            if needs.hasExpressions(table.name) {
+                try refuse(content.compileRegularExpressions().first, in: table)
+            }
             contents[table.name] = content
             if holdsCredentials(table) { surveys[table.name] = CredentialSurvey(content) }
         }
@@ -72,10 +71,7 @@ final class MemoryTables: TableLookups {
     /// Reads the file of `table`, in slices; what the table held before stays when anything is wrong.
     func read(_ bytes: [UInt8], for table: TableDefinition) async throws(TableFault) {
         guard case .file(let path) = table.kind else { return }
-        let isOfExpressions = needs.expressionTables.contains(table.name)
-        var text = TableText(
-            bytes, file: path, dialect: needs.dialect(of: table.name),
-            folding: isOfExpressions ? .expressions : .whole)
+        var text = needs.text(bytes, file: path, of: table.name)
         let turn = turns[table.name, default: 0] + 1
         turns[table.name] = turn
         do {
@@ -87,7 +83,7 @@ final class MemoryTables: TableLookups {
         }
         var content = text.finished()
         try check(content, of: table)
-        if isOfExpressions { try await compile(&content, of: table) }
+        if needs.hasExpressions(table.name) { try await compile(&content, of: table) }
         let survey = holdsCredentials(table) ? await CredentialSurvey(slowly: content) : nil
         // What was read later is newer, whichever takes longer.
         guard turns[table.name] == turn else { throw TableFault(description: "\(path) was read again meanwhile") }
@@ -102,15 +98,7 @@ final class MemoryTables: TableLookups {
     var mixed: [String] { surveys.filter { $0.value.isMixed }.map(\.key).sorted() }
 
     private func check(_ content: TableContent, of table: TableDefinition) throws(TableFault) {
-        for use in uses where use.table.name == table.name {
-            let fits =
-                switch content.shape {
-                case .list: use.purpose.acceptsList
-                // A file without a single entry is no mistake of kind.
-                case .mapping: use.purpose.acceptsMapping || content.count == 0
-                }
-            guard fits else { throw TableFault(description: use.purpose.refusal(of: table.name)) }
-        }
+        if let misuse = content.misuse(of: table.name, in: uses) { throw TableFault(description: misuse) }
     }
 
     private func compile(_ content: inout TableContent, of table: TableDefinition) async throws(TableFault) {
@@ -123,10 +111,7 @@ final class MemoryTables: TableLookups {
     }
 
     private func refuse(_ invalid: String?, in table: TableDefinition) throws(TableFault) {
-        guard let invalid else { return }
-        let reason = RegularExpression.fault(in: invalid)
-        throw TableFault(
-            description: "table \"\(table.name)\": invalid regular expression \(VisibleText(invalid)): \(reason)")
+        if let invalid { throw TableFault(description: TableContent.refusal(of: invalid, in: table.name)) }
     }
 
     // MARK: Lookups

@@ -8,7 +8,7 @@ nonisolated struct Invocation: Hashable, Sendable {
     static let defaultFile = "/etc/martlet/martlet.conf"
     static let usage = """
         martletd, version \(version)
-        usage: martletd [-dFhnv] [-D macro=value] [-f file] [--instance directory]
+        usage: martletd [-dFhnv] [-D macro=value] [-f file] [-T subsystem] [--instance directory]
 
         """
 
@@ -70,25 +70,43 @@ nonisolated struct Invocation: Hashable, Sendable {
             case "h":
                 task = .showUsage
                 return
-            case "f", "D":
+            case "f", "D", "T":
                 let attached = String(letters)
                 letters = ""
                 guard let value = attached.isEmpty ? rest.popFirst() : attached, !value.isEmpty else {
                     throw Mistake(reason: "-\(letter) needs a value")
                 }
-                if letter == "f" {
-                    file = value
-                } else {
-                    guard let definition = MacroDefinition(argument: value) else {
-                        throw Mistake(reason: "-D needs macro=value, not \(value)")
-                    }
-                    definitions.append(definition)
-                }
+                try set(letter, value)
+            case "P":
+                throw Mistake(reason: "-P is not there: when the server runs, say martletctl pause mda, mta or smtp")
+            case "B":
+                throw Mistake(reason: "-B is not there: the queue, its schedule and statistics are of one kind")
             default:
                 throw Mistake(reason: "unknown option -\(letter)")
             }
         }
     }
+
+    private mutating func set(_ letter: Character, _ value: String) throws(Mistake) {
+        switch letter {
+        case "D":
+            guard let definition = MacroDefinition(argument: value) else {
+                throw Mistake(reason: "-D needs macro=value, not \(value)")
+            }
+            definitions.append(definition)
+        case "T":
+            guard Self.subsystems.contains(value) else { throw Mistake(reason: "-T knows no subsystem \(value)") }
+            isVerbose = true
+        default:
+            file = value
+        }
+    }
+
+    // Those of the reference; all daemons of this house log more, or none.
+    private static let subsystems: Set = [
+        "imsg", "io", "smtp", "filters", "mta", "transfer", "bounce", "bounces", "scheduler", "lookup", "stat", "stats",
+        "rules", "mproc", "expand", "table", "tables", "queue", "all", "profstat", "profile-imsg", "profile-queue",
+    ]
 
     /// The arguments of the server in the background, whose working directory is another.
     func argumentsInBackground(absolute: (String) -> String) -> [String] {

@@ -30,7 +30,8 @@ enum ConfigurationFile {
             for error in result.errors { ThisProcess.say(text(of: error, withSource: ThisProcess.isTerminal(2))) }
             return 1
         }
-        let faults = KeyCheck.faults(of: configuration)
+        let programs = Paths(instance: invocation.instance.map(ThisProcess.absolute)).tablePrograms
+        let faults = KeyCheck.faults(of: configuration) + TableCheck.faults(of: configuration, programs: programs)
         guard faults.isEmpty else {
             for fault in faults { ThisProcess.say("\(fault)\n") }
             return 1

@@ -72,7 +72,8 @@ final class DaemonLink {
         // Parent sends its records beside the answer and not as parts of it.
         each = part
         do {
-            try await peer.requestStream(request, timeoutMilliseconds: timeoutMilliseconds ?? request.patience) { answer in
+            try await peer.requestStream(request, timeoutMilliseconds: timeoutMilliseconds ?? request.patience) {
+                answer in
                 switch answer {
                 case .record, .bytes:
                     part(answer)

@@ -16,7 +16,9 @@ nonisolated struct SubmissionInvocation: Hashable, Sendable {
         case listQueue
         /// Send the message of a file that waited, which is standard input.
         case offline
-        /// What the server does by itself (`-q`) or another program does (`-bi`).
+        /// What newaliases does.
+        case rebuildAliases
+        /// What the server does by itself (`-q`).
         case unsupported(String)
     }
 
@@ -122,7 +124,7 @@ nonisolated struct SubmissionInvocation: Hashable, Sendable {
         switch value.first {
         case "s": mode = .session
         case "p": mode = .listQueue
-        case "i": mode = .unsupported("alias files are read as they are and need no rebuilding")
+        case "i": mode = .rebuildAliases
         default: break
         }
     }

@@ -27,6 +27,7 @@ enum SubmissionSession {
         switch invocation.mode {
         case .listQueue:
             return await ControlSession.run((instance.map { ["--instance", $0] } ?? []) + ["show", "queue"])
+        case .rebuildAliases: return await AliasSession.run(instance.map { ["--instance", $0] } ?? [])
         case .unsupported(let reason):
             complain(reason)
             return SubmissionStatus.software
