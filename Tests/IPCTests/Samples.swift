@@ -60,6 +60,7 @@ enum Samples {
             request.requiresTLS = true
             request.notBefore = Timestamp(seconds: 1_000_000)
             request.deadline = .init(time: Timestamp(seconds: -5), mode: .notify, trace: .relays)
+            request.priority = MessageRequest.Priority(-9)
             return request
         }(),
     ]

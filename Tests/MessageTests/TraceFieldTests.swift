@@ -74,6 +74,12 @@ import Testing
                 \tfor <joe@example.org>;\r
                 \tMon, 2 Jan 2006 15:04:05 +0100 (CET)\r\n
                 """)
+        field.priority = MessageRequest.Priority(3)
+        #expect(Self.text(field).contains("\r\n\tfor <joe@example.org> PRIORITY 3;\r\n\tMon"))
+        field.priority = MessageRequest.Priority(-9)
+        field.onlyRecipient = nil
+        #expect(Self.text(field).contains("user=joe\r\n\tPRIORITY -9;\r\n\tMon"))
+        field.priority = nil
         field.security = nil
         field.authentication = .none
         field.onlyRecipient = nil

@@ -78,6 +78,24 @@ struct StoredMessageTests {
         #expect(message.fingerprint == nil)
     }
 
+    @Test func `a record without a priority is read`() throws {
+        var found = try record([(1, recipient("a@example.org", .relay(action: "out")))])
+        // The third layout has all but the last field of the request, which stands before the origin.
+        let origin = Origin(
+            serverName: try #require(Domain("mx.example.org")), greeting: "client", hostName: "<unknown>",
+            address: IPAddress("192.0.2.1"), tag: "t")
+        var tail: [UInt8] = []
+        origin.encode(to: &tail)
+        var bytes = found.attributes
+        bytes[0] = 3
+        bytes.remove(at: bytes.count - tail.count - 1)
+        found.attributes = bytes
+        let message = try StoredMessage(found)
+        #expect(message.request.envelopeIdentifier == "QQ314159")
+        #expect(message.request.priority == nil)
+        #expect(message.origin == origin)
+    }
+
     @Test func `an envelope that is done does not come back`() throws {
         var found = try record([
             (1, recipient("a@example.org", .relay(action: "out"))),

@@ -82,6 +82,18 @@ import Testing
                 == .send(Array("MAIL FROM:<from@example.org> REQUIRETLS\r\n".utf8)))
     }
 
+    @Test func `a priority goes on to a host that knows of priorities, and nobody is refused for it`() {
+        var talk = ClientDialogue(offer: ["MT-PRIORITY MIXER"])
+        #expect(
+            talk.start(transaction { $0.priority = MessageRequest.Priority(-3) })
+                == "MAIL FROM:<from@example.org> MT-PRIORITY=-3\r\n")
+        talk = ClientDialogue(offer: ["MT-PRIORITY"])
+        #expect(talk.start(transaction { $0.priority = nil }) == "MAIL FROM:<from@example.org>\r\n")
+        talk = ClientDialogue(offer: [])
+        #expect(
+            talk.start(transaction { $0.priority = MessageRequest.Priority(9) }) == "MAIL FROM:<from@example.org>\r\n")
+    }
+
     @Test func `a deadline goes on with the time that is left`() {
         var wanted = transaction {
             $0.deadline = MessageRequest.Deadline(time: Timestamp(seconds: 1000), mode: .giveUp, trace: .relays)

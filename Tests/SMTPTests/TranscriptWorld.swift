@@ -391,6 +391,7 @@ struct TranscriptWorld {
                 text += " by=\(deadline.time.seconds)-\(deadline.mode)"
                 if deadline.trace == .relays { text += "-traced" }
             }
+            if let priority = request.priority { text += " priority=\(priority.value)" }
             if let identifier = request.envelopeIdentifier { text += " identifier=\(identifier)" }
             return text
         case .recipient(let number, let mailbox, let report):

@@ -6,6 +6,59 @@ import Testing
 @testable import Schedule
 
 struct FairnessTests {
+    private func recipient(_ route: RouteKey, _ priority: Int8, number: UInt32 = 1) -> QueuedRecipient {
+        var recipient = QueuedRecipient(number, route: route)
+        recipient.priority = priority
+        return recipient
+    }
+
+    private func order(_ queue: inout RunQueue, _ now: Instant) -> [EnvelopeID] {
+        var found: [EnvelopeID] = []
+        while let batch = queue.take(now: now, batches: 1).first { found += batch.envelopes }
+        return found
+    }
+
+    @Test(arguments: [relay("example.com"), local("joe")])
+    func `what is urgent goes first, what is not lets others go first`(route: RouteKey) {
+        var queue = makeQueue()
+        queue.insert(message(1), [recipient(route, 0)], now: .at(20))
+        queue.insert(message(2, created: .at(10)), [recipient(route, 0)], now: .at(20))
+        queue.insert(
+            message(3, created: .at(20)), [recipient(route, -2, number: 1), recipient(route, -2, number: 2)],
+            now: .at(20))
+        queue.insert(message(4, created: .at(20)), [recipient(route, 5)], now: .at(20))
+        queue.insert(message(5, created: .at(20)), [recipient(route, 9)], now: .at(20))
+        #expect(order(&queue, .at(20)) == [5, 4, 1, 2].map { envelope($0, 1) })
+        #expect(order(&queue, .at(139)) == [])
+        #expect(Set(order(&queue, .at(140))) == [envelope(3, 1), envelope(3, 2)])
+    }
+
+    @Test func `where nobody waits, nobody is waited for`() {
+        var queue = makeQueue()
+        queue.insert(
+            message(1),
+            [recipient(relay("example.com"), -9, number: 1), recipient(relay("example.com"), -9, number: 2)],
+            now: .at(0))
+        #expect(Set(order(&queue, .at(0))) == [envelope(1, 1), envelope(1, 2)])
+    }
+
+    @Test func `no stream of urgent messages keeps another one waiting for ever`() {
+        var queue = makeQueue()
+        queue.insert(message(1), [recipient(local("joe"), 0)], now: .at(0))
+        queue.insert(message(2, created: .at(3599)), [recipient(local("joe"), 1)], now: .at(3599))
+        queue.insert(message(3, created: .at(3601)), [recipient(local("joe"), 1)], now: .at(3601))
+        #expect(order(&queue, .at(3601)) == [2, 1, 3].map { envelope($0, 1) })
+    }
+
+    @Test func `an urgent message that is held is not let go before its time`() {
+        var queue = makeQueue()
+        var held = recipient(local("joe"), 9)
+        held.notBefore = .at(100)
+        queue.insert(message(1), [held], now: .at(0))
+        #expect(order(&queue, .at(99)) == [])
+        #expect(order(&queue, .at(100)) == [envelope(1, 1)])
+    }
+
     @Test func `a hundred thousand messages for one domain do not delay one for another`() {
         var queue = makeQueue()
         for id in 1...100_000 as ClosedRange<UInt32> {

@@ -146,6 +146,15 @@ extension MessageRequest.Deadline: WireValue {
     }
 }
 
+extension MessageRequest.Priority: WireValue {
+    public func encode(to output: inout [UInt8]) { UInt8(bitPattern: value).encode(to: &output) }
+
+    public init(from reader: inout WireReader) throws(WireError) {
+        guard let priority = Self(Int8(bitPattern: try reader.value())) else { throw .valueOutOfRange }
+        self = priority
+    }
+}
+
 extension MessageRequest: WireValue {
     public func encode(to output: inout [UInt8]) {
         returned.encode(to: &output)
@@ -155,9 +164,16 @@ extension MessageRequest: WireValue {
         requiresTLS.encode(to: &output)
         notBefore.encode(to: &output)
         deadline.encode(to: &output)
+        priority.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
+        try self.init(third: &reader)
+        priority = try reader.value()
+    }
+
+    /// What a request was before it could have a priority: so it stands in records of the third layout.
+    public init(third reader: inout WireReader) throws(WireError) {
         try self.init(first: &reader)
         isInternational = try reader.value()
         requiresTLS = try reader.value()

@@ -142,6 +142,19 @@ public struct MessageRequest: Hashable, Sendable {
         }
     }
 
+    /// Which message goes first (RFC 6710); one that asked for none has that of 0.
+    public struct Priority: Hashable, Sendable {
+        // RFC 6710 section 3
+        public static let range: ClosedRange<Int8> = -9...9
+
+        public let value: Int8
+
+        public init?(_ value: Int8) {
+            guard Self.range.contains(value) else { return nil }
+            self.value = value
+        }
+    }
+
     public var returned: Return?
     /// Decoded from xtext (RFC 3461 section 4.4).
     public var envelopeIdentifier: String?
@@ -153,6 +166,7 @@ public struct MessageRequest: Hashable, Sendable {
     /// It is not delivered before (RFC 4865).
     public var notBefore: Timestamp?
     public var deadline: Deadline?
+    public var priority: Priority?
 
     public init(returned: Return? = nil, envelopeIdentifier: String? = nil, body: Body? = nil) {
         self.returned = returned

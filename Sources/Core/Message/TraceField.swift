@@ -7,7 +7,7 @@ public import Mail
 ///
 ///     Received: from HELO (NAME [ADDRESS])
 ///     <TAB>by SERVER (Martlet) with ESMTPS id 1a2b3c4d (TLSv1.3:CIPHER:256:NO) auth=yes user=USER
-///     <TAB>for <MAILBOX>;
+///     <TAB>for <MAILBOX> PRIORITY 3;
 ///     <TAB>DATE
 public struct TraceField: Hashable, Sendable {
     /// The word behind `with` (RFC 3848, RFC 6531 section 4.3).
@@ -76,12 +76,14 @@ public struct TraceField: Hashable, Sendable {
     public var authentication: Authentication
     /// Only told when the message has no other recipient.
     public var onlyRecipient: Mailbox?
+    /// Told where one was asked for.
+    public var priority: MessageRequest.Priority?
     public var date: MailDate
 
     public init(
         client: Client?, serverName: Domain, type: TransmissionType, messageID: MessageID,
         security: ChannelSecurity? = nil, authentication: Authentication = .untold, onlyRecipient: Mailbox? = nil,
-        date: MailDate
+        priority: MessageRequest.Priority? = nil, date: MailDate
     ) {
         self.client = client
         self.serverName = serverName
@@ -90,6 +92,7 @@ public struct TraceField: Hashable, Sendable {
         self.security = security
         self.authentication = authentication
         self.onlyRecipient = onlyRecipient
+        self.priority = priority
         self.date = date
     }
 
@@ -115,6 +118,8 @@ public struct TraceField: Hashable, Sendable {
         case .user(let user): output.append(" auth=yes user=\(Self.plain(user))")
         }
         if let onlyRecipient { output.append("\r\n\tfor <\(onlyRecipient)>") }
+        // Pri = CFWS "PRIORITY" FWS priority-value                                            (RFC 6710 section 7)
+        if let priority { output.append("\(onlyRecipient == nil ? "\r\n\t" : " ")PRIORITY \(priority.value)") }
         output.append(";\r\n\t\(date)\r\n")
     }
 

@@ -5,7 +5,7 @@ import Mail
 
 /// The commands with the parameters that the server understands.
 extension ClientSession {
-    // Mail-parameters: SIZE (RFC 1870), BODY (RFC 6152), RET and ENVID (RFC 3461 section 4.3, 4.4)
+    // Mail-parameters: SIZE (RFC 1870), BODY (RFC 6152), RET and ENVID (RFC 3461 section 4.3, 4.4), MT-PRIORITY (RFC 6710)
     func write(mail transaction: Transaction, to output: inout [UInt8]) {
         output.append("MAIL FROM:<\(transaction.sender)>")
         let extensions = offer.extensions
@@ -17,6 +17,9 @@ extension ClientSession {
             let seconds = max(-999_999_999, min(999_999_999, (transaction.timeLeft ?? .seconds(1)).seconds))
             output.append(" BY=\(seconds);\(deadline.mode == .giveUp ? "R" : "N")")
             if deadline.trace == .relays { output.append("T" as StaticString) }
+        }
+        if let priority = transaction.request.priority, extensions.contains(.priority) {
+            output.append(" MT-PRIORITY=\(priority.value)")
         }
         if extensions.contains(.size) { output.append(" SIZE=\(transaction.size.value)") }
         if extensions.contains(.eightBitMIME), let body = transaction.request.body {

@@ -49,6 +49,7 @@ public struct MailParameters: Hashable, Sendable {
         case holdFor = "HOLDFOR"
         case holdUntil = "HOLDUNTIL"
         case deliverBy = "BY"
+        case priority = "MT-PRIORITY"
 
         init?(_ word: Span<UInt8>, offered: ServerExtensions) {
             let text = String(displaying: word)
@@ -66,6 +67,7 @@ public struct MailParameters: Hashable, Sendable {
             case .requireTLS: offered.contains(.requireTLS)
             case .holdFor, .holdUntil: offered.contains(.futureRelease)
             case .deliverBy: offered.contains(.deliverBy)
+            case .priority: offered.contains(.priority)
             }
         }
     }
@@ -84,7 +86,8 @@ public struct MailParameters: Hashable, Sendable {
             case .international, .requireTLS:
                 // esmtp-value is not allowed here                      (RFC 6531 section 3.4, RFC 8689 section 2)
                 guard !hasValue else { throw .invalidParameter(keyword.rawValue) }
-            case .size, .body, .author, .returned, .envelopeIdentifier, .holdFor, .holdUntil, .deliverBy:
+            case .size, .body, .author, .returned, .envelopeIdentifier, .holdFor, .holdUntil, .deliverBy,
+                .priority:
                 guard hasValue, !parameter.isEmpty else { throw .invalidParameter(keyword.rawValue) }
             }
             if keyword == .author {
@@ -132,6 +135,9 @@ public struct MailParameters: Hashable, Sendable {
         case .deliverBy:
             guard deliverBy == nil, let wanted = Self.deliverBy(value) else { return false }
             deliverBy = wanted
+        case .priority:
+            guard request.priority == nil, let priority = Self.priority(value) else { return false }
+            request.priority = priority
         }
         return true
     }
@@ -152,6 +158,15 @@ public struct MailParameters: Hashable, Sendable {
     private static func returned(_ value: Span<UInt8>) -> MessageRequest.Return? {
         if value.equalsCaseInsensitively("FULL") { return .full }
         return value.equalsCaseInsensitively("HDRS") ? .headers : nil
+    }
+
+    // priority-value = ( ["-"] NZDIGIT ) / "0"                                             (RFC 6710 section 7)
+    private static func priority(_ value: Span<UInt8>) -> MessageRequest.Priority? {
+        var rest = value
+        let isNegative = rest.take(byte: UInt8(ascii: "-"))
+        guard rest.count == 1, rest[0].isDigit, !isNegative || rest[0] != UInt8(ascii: "0") else { return nil }
+        let digit = Int8(rest[0] - UInt8(ascii: "0"))
+        return MessageRequest.Priority(isNegative ? -digit : digit)
     }
 
     // by-value = by-time ";" by-mode [ by-trace ]; by-time = [ "-" / "+" ] 1*9digit      (RFC 2852 section 4)

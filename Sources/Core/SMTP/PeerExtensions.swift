@@ -21,6 +21,7 @@ public struct PeerExtensions: OptionSet, Hashable, Sendable {
     public static let requireTLS = PeerExtensions(rawValue: 512)  // RFC 8689
     public static let binaryMIME = PeerExtensions(rawValue: 1024)  // RFC 3030
     public static let deliverBy = PeerExtensions(rawValue: 2048)  // RFC 2852
+    public static let priority = PeerExtensions(rawValue: 4096)  // RFC 6710
 }
 
 /// The extensions of one EHLO reply with their parameters.
@@ -53,6 +54,7 @@ public struct PeerOffer: Hashable, Sendable {
             if keyword.equalsCaseInsensitively("REQUIRETLS") { extensions.insert(.requireTLS) }
             if keyword.equalsCaseInsensitively("BINARYMIME") { extensions.insert(.binaryMIME) }
             if keyword.equalsCaseInsensitively("DELIVERBY") { extensions.insert(.deliverBy) }
+            if keyword.equalsCaseInsensitively("MT-PRIORITY") { extensions.insert(.priority) }
             if keyword.equalsCaseInsensitively("SIZE") {
                 extensions.insert(.size)
                 // RFC 1870 section 3: zero means no fixed limit.

@@ -15,6 +15,7 @@ public struct ServerExtensions: OptionSet, Hashable, Sendable {
     /// For those only whom we know, as the next one.
     public static let futureRelease = ServerExtensions(rawValue: 32)  // RFC 4865
     public static let deliverBy = ServerExtensions(rawValue: 64)  // RFC 2852
+    public static let priority = ServerExtensions(rawValue: 512)  // RFC 6710
     /// For clients that speak for others, by our configuration.
     public static let clientClaims = ServerExtensions(rawValue: 128)  // XCLIENT
     public static let forwardClaims = ServerExtensions(rawValue: 256)  // XFORWARD

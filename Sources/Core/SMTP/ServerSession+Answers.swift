@@ -127,6 +127,7 @@ extension ServerSession {
                 lines.append("FUTURERELEASE \(settings.longestHold.seconds) \(latest)")
             }
             if offered.contains(.deliverBy) { lines.append("DELIVERBY") }
+            if offered.contains(.priority) { lines.append("MT-PRIORITY") }
             if offered.contains(.clientClaims) { lines.append("XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT") }
             if offered.contains(.forwardClaims) { lines.append("XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE") }
             lines.append("HELP")

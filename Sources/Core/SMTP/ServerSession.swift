@@ -242,7 +242,7 @@ public struct ServerSession: Sendable {
         // A person waits for each reply, and types lines.
         if isHandSession { offered.subtract([.pipelining, .chunking]) }
         if !isSecure { offered.remove(.requireTLS) }
-        if !isAuthenticated { offered.subtract([.futureRelease, .deliverBy]) }
+        if !isAuthenticated { offered.subtract([.futureRelease, .deliverBy, .priority]) }
         return offered
     }
 

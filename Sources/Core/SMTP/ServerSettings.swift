@@ -26,6 +26,7 @@ extension ServerSession {
         public var maximumFailures = 100
         public var extensions: ServerExtensions = [
             .pipelining, .deliveryStatus, .chunking, .internationalMail, .requireTLS, .futureRelease, .deliverBy,
+            .priority,
         ]
         public var encryption = Encryption.unavailable
         public var authentication = Authentication.optional

@@ -45,6 +45,8 @@ public struct QueuedRecipient: Hashable, Sendable {
     /// The warning interval that was told last.
     public var lastWarning: Interval?
     public var notBefore: Instant?
+    /// Of the message (RFC 6710), from -9 to 9: decides which of those that wait is tried first.
+    public var priority: Int8 = 0
     public var state: State
     /// With `awaitingNotice`: its time had passed.
     public var hasExpired: Bool

@@ -63,14 +63,17 @@ public struct RunQueue: Sendable {
                     position: message.position, size: message.size, created: created.milliseconds, armed: .max,
                     id: message.id.value, serial: serial(), recipients: 0, relayDeaths: 0, localDeaths: 0,
                     localBatches: 0))
+        let busy = busyRoutes(added)
         var count = 0
-        for recipient in added where insert(recipient, into: slot, now: now) { count += 1 }
+        for recipient in added where insert(recipient, into: slot, behind: busy, now: now) { count += 1 }
         if messages[slot].recipients == 0 { messages.remove(slot) }
         statistics.incoming += count
         return count
     }
 
-    private mutating func insert(_ added: QueuedRecipient, into message: UInt32, now: Instant) -> Bool {
+    private mutating func insert(
+        _ added: QueuedRecipient, into message: UInt32, behind busy: Set<RouteKey>, now: Instant
+    ) -> Bool {
         let record = messages[message]
         let created = Instant(milliseconds: record.created)
         let id = EnvelopeID(MessageID(record.id), number: added.number)
@@ -80,6 +83,9 @@ public struct RunQueue: Sendable {
         if added.attempts > 0 {
             let policy = added.route.deliveryClass.retryPolicy
             due = max(due, policy.next(created: created, after: added.lastTry ?? created))
+        }
+        if added.attempts == 0, added.state == .waiting, due <= now {
+            due = Self.due(due, added.priority, mayWait: busy.contains(added.route))
         }
         let slot = recipients.insert(
             RecipientRecord(
@@ -96,6 +102,27 @@ public struct RunQueue: Sendable {
         routes[Int(route)].recipients += 1
         if added.state == .waiting { wait(slot, until: due, now: now) }
         return true
+    }
+
+    // RFC 6710 section 4.4 leaves to us what a priority is worth, as long as nobody waits for ever. A message goes before
+    // those that came up to so much earlier; where others wait, one of low priority lets go first what comes meanwhile.
+    static let headStart = Interval.hours(1)
+    static let deference = Interval.minutes(1)
+
+    /// When a message that could go at once comes up in the line of its route.
+    private static func due(_ due: Instant, _ priority: Int8, mayWait: Bool) -> Instant {
+        let step = priority > 0 ? headStart : mayWait ? deference : .seconds(0)
+        return Instant(milliseconds: due.milliseconds - Int64(priority) * step.seconds * 1000)
+    }
+
+    /// The routes on which a message of low priority finds others, and not only the rest of itself.
+    private func busyRoutes(_ added: [QueuedRecipient]) -> Set<RouteKey> {
+        var busy: Set<RouteKey> = []
+        for recipient in added where recipient.priority < 0 {
+            guard let number = routeNumbers[recipient.route] else { continue }
+            if routes[Int(number)].live > 0 || routes[Int(number)].batches > 0 { busy.insert(recipient.route) }
+        }
+        return busy
     }
 
     /// Forgets a recipient whose notice was accepted, or who needs none; false when it awaits none.

@@ -140,7 +140,8 @@ extension SessionDriver {
         let trace = TraceField(
             client: listener.masksSource ? nil : TraceField.Client(origin), serverName: serverName,
             type: transmissionType(request), messageID: message,
-            security: session.security, authentication: authentication, onlyRecipient: onlyRecipient, date: date)
+            security: session.security, authentication: authentication, onlyRecipient: onlyRecipient,
+            priority: request.priority, date: date)
         var head: [UInt8] = []
         trace.write(to: &head)
         let missing = completesHeader ? MissingFields(date: date, messageID: messageID) : nil

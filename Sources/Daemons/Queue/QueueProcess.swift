@@ -219,6 +219,7 @@ final class QueueProcess: DaemonProcess {
                 // Seen from now, since the wall clock may have been set since.
                 now + max(.seconds(0), release - wall)
             }
+            queued.priority = message.request.priority?.value ?? 0
             queued.count(for: message.sender)
             if let past = progress[number] {
                 queued.attempts = Int(past.attempts)

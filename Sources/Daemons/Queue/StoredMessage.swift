@@ -64,8 +64,9 @@ extension StoredMessage {
     // and no fingerprint.
     private static let layout: UInt8 = 1
     private static let ageLayout: UInt8 = 2
-    // The first two layouts of attributes have a request that ends behind BODY.
-    private static let attributeLayout: UInt8 = 3
+    // The first two layouts of attributes have a request that ends behind BODY, the third one without a priority.
+    private static let deadlineLayout: UInt8 = 3
+    private static let attributeLayout: UInt8 = 4
 
     /// What all envelopes share: layout:1 created:8 born:8 fingerprint sender request origin.
     static func attributes(
@@ -103,7 +104,7 @@ extension StoredMessage {
         let layout: UInt8 = try reader.value()
         created = try reader.value()
         switch layout {
-        case Self.attributeLayout, Self.ageLayout:
+        case Self.attributeLayout, Self.deadlineLayout, Self.ageLayout:
             born = try reader.value()
             fingerprint = try reader.value()
         case Self.layout:
@@ -113,8 +114,11 @@ extension StoredMessage {
         default: throw .valueOutOfRange
         }
         sender = try reader.value()
-        request =
-            layout == Self.attributeLayout ? try reader.value() : try MessageRequest(first: &reader)
+        switch layout {
+        case Self.attributeLayout: request = try reader.value()
+        case Self.deadlineLayout: request = try MessageRequest(third: &reader)
+        default: request = try MessageRequest(first: &reader)
+        }
         origin = try reader.value()
         try reader.finish()
         position = recovered.position
