@@ -102,10 +102,12 @@ enum Samples {
                 AuthenticationRequest(
                     session: SessionID(7), statement: 1, address: address, claim: .certificate(user: "bob"))),
             .mechanisms(statement: 3), .sender(SessionID(7), statement: 1, .null), .ended(SessionID(7)),
+            .name(statement: 2, address: address),
         ]
     static let lookupToListener: [LookupToListener] = [
         .accepted(envelopes: 5), .refused(reply), .refused(plainReply), .authenticated(user: "bob", proof: [1, 2]),
         .challenge(nonce: "n", salt: [1, 2, 3], rounds: 4096), .offer(scram: true), .permitted,
+        .named(nil), .named(mailbox().domain),
     ]
 
     static let listenerToQueue: [ListenerToQueue] =

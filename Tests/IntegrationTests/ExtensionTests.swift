@@ -124,6 +124,111 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `LMTP is spoken on a Unix socket, which is there again after a reload and a restart`() throws {
+            let instance = try Instance()
+            let people = instance.people
+            let path = "\(instance.directory)/lmtp"
+            let configuration = """
+                listen on "\(path)" lmtp tag INNER hostname inner.example.org
+                action "local" \(instance.maildirMethod)
+                match tag INNER from local for domain "example.org" action "local"
+
+                """
+            try instance.start(configuration)
+            func deliver(_ count: Int) throws {
+                let client = try SMTPClient(path: path)
+                try client.expect("220 inner.example.org")
+                try client.say("EHLO client.example.org", "500")
+                try client.say("LHLO client.example.org", "250")
+                try client.say("MAIL FROM:<alice@example.org>", "250")
+                for person in people.prefix(2) { try client.say("RCPT TO:<\(person)@example.org>", "250") }
+                try client.say("RCPT TO:<bob@example.com>", "550")
+                try client.say("DATA", "354")
+                client.send("Subject: x")
+                client.send("")
+                client.send(".")
+                try client.expect("250 2.0.0 ")
+                try client.expect("250 2.0.0 ")
+                try client.say("QUIT", "221")
+                #expect(instance.mailbox(people[0]).waitForMessages(count))
+                #expect(instance.mailbox(people[1]).waitForMessages(count))
+            }
+            try deliver(1)
+            let message = try #require(instance.mailbox(people[0]).messages.first)
+            #expect(message.contains("[local])\n\tby inner.example.org (Martlet) with LMTP id"), "\(message)")
+            #expect(try instance.control("reload").status == 0)
+            try deliver(2)
+            // What a crash leaves is taken over; anything else that stands there is not.
+            try instance.crash()
+            try instance.start()
+            try deliver(3)
+            try instance.stop()
+            try FileManager.default.removeItem(atPath: path)
+            try "precious".write(toFile: path, atomically: true, encoding: .utf8)
+            let (status, lines) = try instance.startInVain()
+            #expect(status == 1 && lines.contains { $0.contains("lmtp: bind: File exists") }, "\(lines)")
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
+        }
+
+        @Test func `a listener has the name of the address at which a client comes in`() throws {
+            let instance = try Instance()
+            let files = try TableFiles(instance)
+            let path = try files.write("names", "127.0.0.2 two.example.org\n127.0.0.3 not_a..name\n")
+            try instance.start(
+                """
+                table names file:\(path)
+                listen on "0.0.0.0" port \(instance.port) hostname one.example.org hostnames <names>
+                action "local" \(instance.maildirMethod)
+                match from any for domain "two.example.org" action "local"
+
+                """)
+            for (address, name) in [
+                ("127.0.0.1", "one.example.org"), ("127.0.0.2", "two.example.org"), ("127.0.0.3", "one.example.org"),
+            ] {
+                let client = try SMTPClient(port: instance.port, address: address)
+                try client.expect("220 \(name) ")
+                try client.say("EHLO client.example.org", "250-\(name) Hello")
+                try client.say("QUIT", "221")
+            }
+            #expect(instance.log.wait(for: "no host name: not_a..name") != nil)
+            // The name is what stands behind an address that has none.
+            let client = try SMTPClient(port: instance.port, address: "127.0.0.2")
+            try client.greet()
+            try client.submit(from: "alice", to: [instance.people[0]], "Subject: x\nFrom: alice\n\nbody")
+            let mailbox = instance.mailbox(instance.people[0])
+            #expect(mailbox.waitForMessages(1), "\(instance.lastWords)")
+            let message = try #require(mailbox.messages.first)
+            #expect(message.contains("by two.example.org (Martlet)"))
+            #expect(message.headerField("From") == "alice@two.example.org")
+            // A change of the table is one of the names.
+            try files.write("names", "127.0.0.2 three.example.org\n")
+            #expect(try instance.control("update", "table", "names").status == 0)
+            try SMTPClient(port: instance.port, address: "127.0.0.2").expect("220 three.example.org ")
+            try instance.stop()
+        }
+
+        @Test func `a priority is told in the header and passed on`() throws {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try instance.start(instance.usual(relay: instance.relay(to: sink)))
+            let client = try SMTPClient(path: "\(instance.directory)/run/submit")
+            try client.expect("220 ")
+            #expect(try client.say("EHLO localhost", "250").contains("250-MT-PRIORITY\n"))
+            try client.say("MAIL FROM:<alice@example.org> MT-PRIORITY=10", "501")
+            try client.say("MAIL FROM:<alice@example.org> MT-PRIORITY=4", "250")
+            try client.say("RCPT TO:<bob@example.com>", "250")
+            try client.say("DATA", "354")
+            client.send("Subject: urgent")
+            client.send("")
+            try client.say(".", "250")
+            #expect(sink.waitForMessages(1))
+            #expect(sink.contents().first?.contains("for <bob@example.com> PRIORITY 4;") == true)
+            let stranger = try instance.client()
+            try stranger.greet()
+            try stranger.say("MAIL FROM:<alice@example.org> MT-PRIORITY=4", "555")
+            try instance.stop()
+        }
+
         @Test func `a proxy says who the client is, and nobody else can`() throws {
             let instance = try Instance()
             let port = try Host.freePort()

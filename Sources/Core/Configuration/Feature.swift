@@ -10,7 +10,6 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
     case listenSenders = "listen option senders"
     case listenProxy = "listen option proxy-v2"
     case listenFilter = "listen option filter"
-    case listenHostnames = "listen option hostnames"
 
     case wrappedMailbox = "action option wrapper without the method mda"
 
@@ -26,7 +25,7 @@ public enum Feature: String, CaseIterable, Hashable, Sendable {
     /// What a configuration may say but this server cannot do: an error, never ignored.
     public static let notSupportedYet: Set<Feature> = [
         .filter, .proc, .admd,
-        .listenFilter, .listenHostnames,
+        .listenFilter,
         .wrappedMailbox,
         .relayFilter,
     ]

@@ -9,6 +9,16 @@ public struct ListenStatement: Hashable, Sendable {
         case socket
         /// An interface, an address or a name; the parent turns it into addresses.
         case interface(String)
+        /// A Unix socket with this path, for LMTP.
+        case path(String)
+
+        /// Clients are programs of this host, and have no address.
+        public var isLocal: Bool {
+            switch self {
+            case .socket, .path: true
+            case .interface: false
+            }
+        }
     }
 
     public enum ClientCertificate: Hashable, Sendable {

@@ -55,7 +55,8 @@ extension Parser {
             listener = ListenStatement(.socket, location: location)
         } else {
             let name = try string("socket, an interface or an address")
-            listener = ListenStatement(.interface(name.text), location: location)
+            let isPath = name.text.hasPrefix("/")
+            listener = ListenStatement(isPath ? .path(name.text) : .interface(name.text), location: location)
         }
         var given: Set<String> = []
         while try parseNetworks(&given, &listener) {}
@@ -87,7 +88,6 @@ extension Parser {
         case .port: listener.explicitPort = try port()
         case .hostname: listener.hostname = try string("a host name").text
         case .hostnames:
-            use(.listenHostnames, at: location)
             listener.hostnames = try table(for: .hostnames)
         case .receivedAuth:
             use(.listenReceivedAuthentication, at: location)
@@ -215,6 +215,7 @@ extension Parser {
     }
 
     private func check(_ listener: ListenStatement, _ location: SourceLocation) throws(Failure) {
+        if case .path = listener.endpoint { try checkPath(listener, location) }
         let isEncrypted = listener.encryption != .none
         if listener.authentication != .none, !isEncrypted {
             throw Failure(message: "invalid listen option: auth requires tls/smtps", location: location)
@@ -224,6 +225,23 @@ extension Parser {
         }
         if listener.pki.isEmpty, isEncrypted {
             throw Failure(message: "invalid listen option: pki required for tls/smtps", location: location)
+        }
+    }
+
+    // Clients of a Unix socket have no address, and nothing in between them and us.
+    private func checkPath(_ listener: ListenStatement, _ location: SourceLocation) throws(Failure) {
+        guard listener.speaksLMTP else {
+            throw Failure(message: "invalid listen option: a path is for lmtp", location: location)
+        }
+        let hasForeign =
+            listener.explicitPort != nil || listener.family != nil || listener.encryption != .none
+            || listener.expectsProxyHeader || listener.senders != nil || listener.hostnames != nil
+            || !listener.proxiesFrom.isEmpty || !listener.clientClaimsFrom.isEmpty
+            || !listener.forwardClaimsFrom.isEmpty
+        guard !hasForeign else {
+            throw Failure(
+                message: "invalid listen option: a path has lmtp, filter, hostname, mask-src, no-dsn and tag only",
+                location: location)
         }
     }
 }

@@ -6,7 +6,7 @@ extension Printer {
     mutating func printListener(_ listener: ListenStatement) {
         switch listener.endpoint {
         case .socket: begin("listen", "on", "socket")
-        case .interface(let name): begin("listen", "on", quoted(name))
+        case .interface(let name), .path(let name): begin("listen", "on", quoted(name))
         }
         addFamily(listener.family)
         if let port = listener.explicitPort {

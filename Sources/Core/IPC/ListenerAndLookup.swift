@@ -65,6 +65,8 @@ public enum ListenerToLookup: Hashable, Sendable {
     case authenticate(AuthenticationRequest)
     /// Whether SCRAM can be offered by this listen statement. Answered by `offer`.
     case mechanisms(statement: UInt16)
+    /// What a listen statement with `hostnames` calls itself at this address of ours. Answered by `named`.
+    case name(statement: UInt16, address: IPAddress)
     /// Whether the user of the session may use this sender. Answered by `permitted` or `refused`.
     case sender(SessionID, statement: UInt16, ReversePath)
     /// The session has ended: who its user was is forgotten.
@@ -84,6 +86,8 @@ public enum LookupToListener: Hashable, Sendable {
     case challenge(nonce: String, salt: [UInt8], rounds: UInt32)
     case offer(scram: Bool)
     case permitted
+    /// nil: as without `hostnames`.
+    case named(Domain?)
 }
 
 extension AuthenticationClaim: WireValue {
@@ -140,6 +144,7 @@ extension ListenerToLookup: EdgeMessage {
         case mechanisms = 3
         case sender = 4
         case ended = 5
+        case name = 6
     }
 
     public var tag: UInt8 {
@@ -149,6 +154,7 @@ extension ListenerToLookup: EdgeMessage {
         case .mechanisms: Tag.mechanisms.rawValue
         case .sender: Tag.sender.rawValue
         case .ended: Tag.ended.rawValue
+        case .name: Tag.name.rawValue
         }
     }
 
@@ -161,6 +167,9 @@ extension ListenerToLookup: EdgeMessage {
             statement.encode(to: &output)
             sender.encode(to: &output)
         case .ended(let session): session.encode(to: &output)
+        case .name(let statement, let address):
+            statement.encode(to: &output)
+            address.encode(to: &output)
         case .expand(let request):
             request.session.encode(to: &output)
             request.message.encode(to: &output)
@@ -182,6 +191,7 @@ extension ListenerToLookup: EdgeMessage {
         case .mechanisms: self = .mechanisms(statement: try reader.value())
         case .sender: self = .sender(try reader.value(), statement: try reader.value(), try reader.value())
         case .ended: self = .ended(try reader.value())
+        case .name: self = .name(statement: try reader.value(), address: try reader.value())
         case .expand:
             self = .expand(
                 ExpansionRequest(
@@ -201,6 +211,7 @@ extension LookupToListener: EdgeMessage {
         case challenge = 4
         case offer = 5
         case permitted = 6
+        case named = 7
     }
 
     public var tag: UInt8 {
@@ -211,6 +222,7 @@ extension LookupToListener: EdgeMessage {
         case .challenge: Tag.challenge.rawValue
         case .offer: Tag.offer.rawValue
         case .permitted: Tag.permitted.rawValue
+        case .named: Tag.named.rawValue
         }
     }
 
@@ -227,6 +239,7 @@ extension LookupToListener: EdgeMessage {
             rounds.encode(to: &output)
         case .offer(let scram): scram.encode(to: &output)
         case .permitted: break
+        case .named(let name): name.encode(to: &output)
         }
     }
 
@@ -240,6 +253,7 @@ extension LookupToListener: EdgeMessage {
             self = .challenge(nonce: try reader.value(), salt: try reader.value(), rounds: try reader.value())
         case .offer: self = .offer(scram: try reader.value())
         case .permitted: self = .permitted
+        case .named: self = .named(try reader.value())
         }
     }
 }

@@ -145,15 +145,30 @@ final class ListenerProcess: DaemonProcess {
     // MARK: Clients
 
     private func accept(_ client: consuming FileDescriptor, _ peer: SocketAddress?, _ statement: UInt16) {
-        guard Int(statement) < listeners.count, case .internet(let address, _) = peer else { return }
+        guard Int(statement) < listeners.count, let peer else { return }
         guard sessions.count < sessionLimit else { return shed(client) }
         let listener = listeners[Int(statement)]
-        client.setNoDelay()
-        let number = newSession()
+        var address: IPAddress?
+        var localAddress: IPAddress?
+        var localUser: UInt32?
+        let kind: String
+        switch peer {
+        case .internet(let source, _):
+            client.setNoDelay()
+            address = source
+            if listener.hostnames != nil, case .internet(let own, _)? = client.localAddress { localAddress = own }
+            kind = source.family == .v4 ? "smtp.session.inet4" : "smtp.session.inet6"
+        case .local:
+            guard let credentials = try? client.peerCredentials() else { return }
+            localUser = credentials.uid
+            kind = "smtp.session.local"
+        }
         let driver = SessionDriver(
-            self, number, stream: NetworkStream(Connection(client)), address: address, statement: statement,
+            self, newSession(), stream: NetworkStream(Connection(client)), address: address, statement: statement,
             serverName: listener.hostname.flatMap { Domain($0) } ?? serverName, listener: listener)
-        start(driver, counted: address.family == .v4 ? "smtp.session.inet4" : "smtp.session.inet6")
+        driver.localAddress = localAddress
+        driver.localUser = localUser
+        start(driver, counted: kind)
     }
 
     private func acceptLocal(_ client: consuming FileDescriptor) {
@@ -171,6 +186,7 @@ final class ListenerProcess: DaemonProcess {
         driver.localUser = uid
         start(driver, counted: "smtp.session.local")
     }
+        driver.isCountedForUser = true
 
     private func newSession() -> SessionID { SessionID(Randomness.integer()) }
 
@@ -185,7 +201,7 @@ final class ListenerProcess: DaemonProcess {
             sessions[driver.number] = nil
             counters.add("smtp.session", -1)
             counters.add(name, -1)
-            if let uid = driver.localUser {
+            if driver.isCountedForUser, let uid = driver.localUser {
                 submissions[uid, default: 1] -= 1
                 if submissions[uid] == 0 { submissions[uid] = nil }
             }

@@ -69,7 +69,7 @@ extension SessionDriver {
             return .challenged(ScramChallenge(nonce: nonce, salt: salt, rounds: rounds))
         case .refused(let reply):
             return await told(.refuse(reply), claim.user ?? "", mechanism)
-        case .accepted, .offer, .permitted:
+        case .accepted, .offer, .permitted, .named:
             return .disconnect(.temporaryFailure)
         }
     }
@@ -119,7 +119,7 @@ extension SessionDriver {
         switch answer {
         case .permitted: return nil
         case .refused(let reply): return .refuse(reply)
-        case .accepted, .authenticated, .challenge, .offer: return .disconnect(.temporaryFailure)
+        case .accepted, .authenticated, .challenge, .offer, .named: return .disconnect(.temporaryFailure)
         }
     }
 

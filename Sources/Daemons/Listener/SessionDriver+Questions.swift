@@ -79,7 +79,7 @@ extension SessionDriver {
                 return .proceed
             case .refused(let reply):
                 return .refuse(reply)
-            case .authenticated, .challenge, .offer, .permitted:
+            case .authenticated, .challenge, .offer, .permitted, .named:
                 return .disconnect(.temporaryFailure)
             }
         } catch {
@@ -194,6 +194,13 @@ extension SessionDriver {
         Origin(
             serverName: serverName, greeting: session.greeting ?? "unknown", hostName: hostName, address: address,
             tag: listener.tag, user: session.user)
+    }
+
+    func nameOfListener(_ statement: UInt16, _ address: IPAddress) async -> Domain? {
+        guard
+            case .named(let name)? = try? await owner.lookup.request(.name(statement: statement, address: address))
+        else { return nil }
+        return name
     }
 
     func nameOfClient(_ address: IPAddress) async -> String {

@@ -17,15 +17,19 @@ final class SessionDriver {
     static let chunkSize = 48 * 1024
 
     let number: SessionID
-    /// The uid of a client on the submission socket.
+    /// The uid of a client on a Unix socket.
     var localUser: UInt32?
+    /// It takes one of the places on the submission socket that its user has.
+    var isCountedForUser = false
+    /// Our end of the connection, where the name depends on it.
+    var localAddress: IPAddress?
 
     let owner: ListenerProcess
     let stream: any SessionStream
     /// Of the client, or of the one that it speaks for.
     var address: IPAddress?
     let statement: UInt16?
-    let serverName: Domain
+    var serverName: Domain
     let listener: ListenStatement
     var session: ServerSession
     var hostName = "localhost"
@@ -86,6 +90,9 @@ final class SessionDriver {
 
     func converse(_ direct: IPAddress?) async {
         var settings = owner.settings
+        if let localAddress, let statement, let name = await nameOfListener(statement, localAddress) {
+            serverName = name
+        }
         settings.serverName = serverName
         if !listener.offersDeliveryNotices { settings.extensions.remove(.deliveryStatus) }
         if listener.speaksLMTP { settings.dialect = .lmtp }

@@ -89,7 +89,9 @@ nonisolated enum ListenerChoice: Hashable {
     static func choose(
         for recipient: HypotheticalRecipient, among listeners: [ListenStatement]
     ) -> ListenerChoice {
-        var left = listeners.filter { ($0.endpoint == .socket) == (recipient.client == nil) }
+        var left = listeners.filter { $0.endpoint.isLocal == (recipient.client == nil) }
+        // What is said of a program of this host is meant of those that submit.
+        if left.contains(where: { $0.endpoint == .socket }) { left = left.filter { $0.endpoint == .socket } }
         func keep(_ reason: String, _ isFit: (ListenStatement) -> Bool) -> ListenerChoice? {
             left = left.filter(isFit)
             return left.isEmpty ? .none(reason) : nil

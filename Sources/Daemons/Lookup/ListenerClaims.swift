@@ -29,7 +29,7 @@ nonisolated struct ListenerClaims {
             listener = listeners[Int(statement)]
         }
         let origin = request.origin
-        let isLocal = listener.map { $0.endpoint == .socket } ?? true
+        let isLocal = listener?.endpoint.isLocal ?? true
         guard isLocal == (origin.address == nil) else { return "a client's address that its listen statement excludes" }
         // Only the socket tells who somebody is, or a proof that was looked at here.
         guard isLocal || request.isAuthenticated == (user != nil), origin.user == user else {
@@ -39,7 +39,11 @@ nonisolated struct ListenerClaims {
         guard origin.tag == listener?.tag else { return "the tag of another listen statement" }
         if request.isSecure, listener.map({ $0.encryption == .none }) ?? true { return "TLS where none is offered" }
         let name = listener?.hostname.flatMap { Domain($0) } ?? serverName
-        guard origin.serverName == name else { return "a server name of another listen statement" }
+        // Which of its names a listener with `hostnames` has told depends on where the client came in; nothing is decided
+        // by it.
+        guard listener?.hostnames != nil || origin.serverName == name else {
+            return "a server name of another listen statement"
+        }
         guard Self.isText(origin.greeting), Self.isText(origin.hostName) else { return "a name that is not printable" }
         return nil
     }

@@ -178,6 +178,8 @@ final class LookupProcess: DaemonProcess {
                             self?.permit(sender, statement, session, from: grant, correlation)
                         case .ended(let session):
                             self?.authenticator.forget(Authenticator.SessionKey(listener: grant, session: session))
+                        case .name(let statement, let address):
+                            self?.name(statement, address, to: grant, correlation)
                         }
                     },
                     ended: { [weak self] in
@@ -225,6 +227,27 @@ final class LookupProcess: DaemonProcess {
 
     private func permit(
         _ sender: ReversePath, _ statement: UInt16, _ session: SessionID, from grant: PeerGrant,
+    /// What a listener with `hostnames` calls itself at one of our addresses.
+    private func name(_ statement: UInt16, _ address: IPAddress, to grant: PeerGrant, _ correlation: Correlation) {
+        guard let listener = listeners[grant] else { return }
+        guard Int(statement) < configuration.listeners.count,
+            let table = configuration.listeners[Int(statement)].hostnames
+        else { return listener.peer.answer(correlation, .named(nil)) }
+        Task {
+            var name: Domain?
+            do {
+                let text = try await tables.value(of: "\(address)", in: table.name, for: .nameOfAddress)
+                name = text.flatMap { Domain($0) }
+                if let text, name == nil {
+                    log.warning("table \"\(VisibleText(table.name))\": no host name: \(VisibleText(text))")
+                }
+            } catch {
+                log.warning("table \"\(VisibleText(table.name))\": the name of \(address) cannot be had")
+            }
+            listener.peer.answer(correlation, .named(name))
+        }
+    }
+
         _ correlation: Correlation
     ) {
         guard let listener = listeners[grant] else { return }

@@ -54,7 +54,10 @@ final class Era {
 
     private static func bind(_ endpoint: Endpoint) throws(StartFailure) -> OpenSocket {
         do {
-            return OpenSocket(try FileDescriptor.listen(on: endpoint.address, backlog: backlog))
+            switch endpoint.address {
+            case .internet: return OpenSocket(try FileDescriptor.listen(on: endpoint.address, backlog: backlog))
+            case .local(let path): return OpenSocket(try DirectoryHandle.listen(at: path, mode: pathMode))
+            }
         } catch {
             let hint =
                 if case .internet(_, let port) = endpoint.address, port < 1024, error.isPermission {
@@ -63,6 +66,9 @@ final class Era {
             throw StartFailure("\(endpoint.location): listen on \(endpoint.address): \(error)\(hint)")
         }
     }
+
+    // Whoever can reach its directory may use it.
+    private static let pathMode: UInt32 = 0o666
 
     // Looked up now, since nothing may wait for the network later.
     private static func findServers(

@@ -40,13 +40,7 @@ final class HostDirectory {
         var endpoints: [Endpoint] = []
         var taken: Set<SocketAddress> = []
         for (index, statement) in statements.enumerated() {
-            guard case .interface(let name) = statement.endpoint else { continue }
-            let addresses = try addresses(of: name).filter { statement.family == nil || $0.family == statement.family }
-            guard !addresses.isEmpty else {
-                throw StartFailure("\(statement.location): invalid virtual ip or interface: \(name)")
-            }
-            for address in addresses {
-                let socket = SocketAddress.internet(address, port: statement.port)
+            for socket in try sockets(of: statement) {
                 guard taken.insert(socket).inserted else {
                     throw StartFailure("\(statement.location): another listen statement has \(socket)")
                 }
@@ -56,6 +50,19 @@ final class HostDirectory {
             }
         }
         return endpoints
+    }
+
+    private func sockets(of statement: ListenStatement) throws(StartFailure) -> [SocketAddress] {
+        switch statement.endpoint {
+        case .socket: return []
+        case .path(let path): return [.local(path: path)]
+        case .interface(let name):
+            let addresses = try addresses(of: name).filter { statement.family == nil || $0.family == statement.family }
+            guard !addresses.isEmpty else {
+                throw StartFailure("\(statement.location): invalid virtual ip or interface: \(name)")
+            }
+            return addresses.map { .internet($0, port: statement.port) }
+        }
     }
 
     // An interface's name, an address, a name that resolves: the first that is something.

@@ -20,6 +20,25 @@ public struct DirectoryHandle: ~Copyable, Sendable {
         descriptor = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     }
 
+    private init(existing path: String) throws(SystemError) {
+        descriptor = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY)
+    }
+
+    /// A listening Unix socket with `mode` in a directory that is there. A socket that an earlier run left is replaced,
+    /// and nothing else that stands in its place.
+    public static func listen(at path: String, mode: UInt32) throws(SystemError) -> FileDescriptor {
+        let parts = path.split(separator: "/")
+        guard let name = parts.last.map(String.init) else { throw SystemError("bind", EISDIR) }
+        let directory = try DirectoryHandle(existing: "/" + parts.dropLast().joined(separator: "/"))
+        var status = stat()
+        if fstatat(directory.descriptor.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
+            status.st_mode & S_IFMT != S_IFSOCK
+        {
+            throw SystemError("bind", EEXIST)
+        }
+        return try directory.listen(name, mode: mode)
+    }
+
     private static func exists(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0
