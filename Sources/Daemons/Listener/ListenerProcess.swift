@@ -48,6 +48,8 @@ final class ListenerProcess: DaemonProcess {
     private var isDraining = false
 
     init(_ child: Child) {
+        // Clients tell this process their passwords.
+        Memory.eraseWhatIsFreed()
         self.child = child
         log = child.log
         guard let name = Domain(child.assignment.serverName) else {
@@ -184,9 +186,9 @@ final class ListenerProcess: DaemonProcess {
             statement: statement.map { UInt16($0) }, serverName: serverName,
             listener: statement.map { listeners[$0] } ?? ListenStatement(.socket))
         driver.localUser = uid
+        driver.isCountedForUser = true
         start(driver, counted: "smtp.session.local")
     }
-        driver.isCountedForUser = true
 
     private func newSession() -> SessionID { SessionID(Randomness.integer()) }
 

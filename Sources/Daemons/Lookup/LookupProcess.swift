@@ -39,6 +39,8 @@ final class LookupProcess: DaemonProcess {
     private let drainTimer = Timer()
 
     init(_ child: Child) throws(TableFault) {
+        // Passwords of clients, and the credentials of tables.
+        Memory.eraseWhatIsFreed()
         self.child = child
         log = child.log
         let assignment = child.assignment
@@ -176,10 +178,10 @@ final class LookupProcess: DaemonProcess {
                         case .mechanisms(let statement): self?.offer(statement, to: grant, correlation)
                         case .sender(let session, let statement, let sender):
                             self?.permit(sender, statement, session, from: grant, correlation)
-                        case .ended(let session):
-                            self?.authenticator.forget(Authenticator.SessionKey(listener: grant, session: session))
                         case .name(let statement, let address):
                             self?.name(statement, address, to: grant, correlation)
+                        case .ended(let session):
+                            self?.authenticator.forget(Authenticator.SessionKey(listener: grant, session: session))
                         }
                     },
                     ended: { [weak self] in
@@ -225,8 +227,6 @@ final class LookupProcess: DaemonProcess {
         listener.peer.answer(correlation, .offer(scram: authenticator.offersScram(statement)))
     }
 
-    private func permit(
-        _ sender: ReversePath, _ statement: UInt16, _ session: SessionID, from grant: PeerGrant,
     /// What a listener with `hostnames` calls itself at one of our addresses.
     private func name(_ statement: UInt16, _ address: IPAddress, to grant: PeerGrant, _ correlation: Correlation) {
         guard let listener = listeners[grant] else { return }
@@ -248,6 +248,8 @@ final class LookupProcess: DaemonProcess {
         }
     }
 
+    private func permit(
+        _ sender: ReversePath, _ statement: UInt16, _ session: SessionID, from grant: PeerGrant,
         _ correlation: Correlation
     ) {
         guard let listener = listeners[grant] else { return }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Host
+import Posix
 import Reactor
 
 Loop.run {
@@ -16,6 +17,8 @@ Loop.run {
         case .goToBackground:
             Loop.stop(status: Background.start(invocation))
         case .serve, .serveForPerson, .serveInBackground:
+            // Passwords come through here on their way to the account helpers.
+            Memory.eraseWhatIsFreed()
             await Server.run(invocation)
         }
     } catch {

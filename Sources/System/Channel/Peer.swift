@@ -264,6 +264,8 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
                 return
             }
         }
+        // A password may have gone this way.
+        output.withUnsafeMutableBytes { Memory.erase($0) }
         output.removeAll(keepingCapacity: output.capacity <= Self.readSize * 4)
         outputStart = 0
         writeWatch?.disable()
@@ -342,6 +344,7 @@ public final class Peer<Incoming: EdgeMessage, Outgoing: EdgeMessage> {
                 base.copyMemory(from: base + offset, byteCount: rest)
             }
         }
+        input.withUnsafeMutableBytes { Memory.erase(UnsafeMutableRawBufferPointer(rebasing: $0[rest..<inputEnd])) }
         inputEnd = rest
         if rest == 0, input.count > Self.readSize * 4 { input = [UInt8](repeating: 0, count: Self.readSize) }
     }

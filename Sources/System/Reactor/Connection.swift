@@ -40,6 +40,8 @@ public final class Connection {
     private var input: [UInt8] = []
     private var inputStart = 0
     private var inputEnd = 0
+    /// So many bytes of `input` have held something since it came from the pool.
+    private var inputUsed = 0
     private var output: [UInt8] = []
     private var outputStart = 0
     private var isFlushPlanned = false
@@ -186,6 +188,7 @@ public final class Connection {
         }
         if count > 0 {
             inputEnd += count
+            inputUsed = max(inputUsed, inputEnd)
             isDrained = count < room
             return true
         }
@@ -217,6 +220,7 @@ public final class Connection {
             switch result {
             case .moved(let count):
                 inputEnd += count
+                inputUsed = max(inputUsed, inputEnd)
                 continue
             case .wantsToRead:
                 isDrained = true
@@ -258,6 +262,10 @@ public final class Connection {
 
     private func releaseInput() {
         guard !input.isEmpty else { return }
+        // The next one who takes it, and who looks at this memory, finds nothing of this client.
+        let used = inputUsed
+        input.withUnsafeMutableBytes { Memory.erase(UnsafeMutableRawBufferPointer(rebasing: $0[..<used])) }
+        inputUsed = 0
         BufferPool.give(back: input)
         input = []
         inputStart = 0

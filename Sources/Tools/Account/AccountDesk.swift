@@ -18,6 +18,7 @@ enum AccountDesk {
     private static let descriptorLimit: UInt64 = 64
 
     static func serve() async {
+        Memory.eraseWhatIsFreed()
         let channel = FileDescriptor(owning: channelNumber)
         do {
             _ = try confine(SandboxProfile.profile(for: .account), descriptors: descriptorLimit)

@@ -6,8 +6,11 @@ usage: tls.py PORT CAFILE crowd COUNT     COUNT handshakes begin at once; then o
                                           `drop N` closes N of them, `finish` drives the others to their end
        tls.py PORT CAFILE loop            one handshake and greeting after the other until standard input ends
        tls.py PORT CAFILE proxied         as a proxy: PROXY header and first record in two segments, cut at every place
+       tls.py PORT CAFILE logins COUNT USER PASSWORD
+                                          COUNT clients log in, by PLAIN and by LOGIN in turn, and stay
 Says on standard output what happens.
 """
+import base64
 import select
 import socket
 import ssl
@@ -169,10 +172,45 @@ def proxied(port, authorities):
     say("finished done=%d failed=%d" % (done, failed))
 
 
+def logins(port, authorities, count, user, password):
+    made = context(authorities)
+    clients = []
+    for number in range(count):
+        plain = socket.create_connection(("127.0.0.1", port), 60)
+        client = made.wrap_socket(plain, server_hostname="mx.example.org")
+        stream = client.makefile("rb")
+
+        def reply():
+            while (line := stream.readline())[3:4] == b"-":
+                pass
+            return line
+
+        def ask(text):
+            client.sendall(text + b"\r\n")
+            return reply()
+
+        reply()
+        ask(b"EHLO client.example.org")
+        encoded = base64.b64encode
+        if number % 2 == 0:
+            answer = ask(b"AUTH PLAIN " + encoded(b"\0" + user + b"\0" + password))
+        else:
+            ask(b"AUTH LOGIN")
+            ask(encoded(user))
+            answer = ask(encoded(password))
+        if not answer.startswith(b"235"):
+            say("error %s" % answer.decode())
+        clients.append((client, stream))
+    say("finished %d" % len(clients))
+    sys.stdin.read()
+
+
 def main():
     port, authorities, story = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     if story == "crowd":
         crowd(port, authorities, int(sys.argv[4]))
+    elif story == "logins":
+        logins(port, authorities, int(sys.argv[4]), sys.argv[5].encode(), sys.argv[6].encode())
     elif story == "proxied":
         proxied(port, authorities)
     else:

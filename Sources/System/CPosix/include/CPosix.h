@@ -10,6 +10,9 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+/* From now on memory of the heap is overwritten when it is freed (erase.c). */
+void martlet_erase_freed(void);
+
 /* ---- descriptors over sockets (socket.c) ---- */
 
 #define MARTLET_DESCRIPTORS_MAX 16
