@@ -80,6 +80,38 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `no answer to AUTH is more than what it says`() throws {
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            try instance.start(house(instance, workshop, immediate: try Host.freePort()))
+            func encoded(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
+            let lines = [
+                "AUTH PLAIN \(encoded("\0bob\r\nMAIL FROM:<evil@example.org>\0x"))",
+                "AUTH PLAIN \(encoded("\0bob\n0 smtp authentication user=bob result=ok address=192.0.2.1\0x"))",
+                "AUTH PLAIN \(encoded("eve\0bob\0correct horse"))", "AUTH PLAIN \(encoded("\0bob\0correct horse\0"))",
+                "AUTH PLAIN \(encoded("\0\0correct horse"))", "AUTH PLAIN \(encoded("\0bob\0"))",
+                "AUTH PLAIN \(encoded("\0\(String(repeating: "b", count: 1100))\0x"))",
+                "AUTH PLAIN AGJv\u{0B}Yg==", "AUTH PLAIN AGJvYgBjb3JyZWN0IGhvcnNl=", "AUTH PLAIN *", "AUTH LOGIN =",
+                "AUTH\tPLAIN", "AUTH EXTERNAL =", "AUTH CRAM-MD5", "AUTH",
+            ]
+            // Behind the lines of the table: commands that a user may give, in the same segment.
+            let input =
+                "EHLO c.example.org\r\n" + lines.map { "\($0)\r\nMAIL FROM:<bob@example.org>\r\n" }.joined()
+                + "QUIT\r\n"
+            let text = try Handshake(port: instance.port, workshop, "-quiet", input: input).text
+            let replies = text.split(whereSeparator: \.isNewline).map(String.init)
+            #expect(replies.count { $0.hasPrefix("530 5.5.1") } == lines.count, "\(text)")
+            #expect(
+                !replies.contains { $0.hasPrefix("235") || $0.hasPrefix("334") || $0.hasPrefix("250 2") }, "\(text)")
+            #expect(replies.contains { $0.hasPrefix("221") }, "\(text)")
+            #expect(instance.log.lines(containing: "result=ok").isEmpty)
+            let other = try instance.client()
+            try other.greet()
+            try other.say("MAIL FROM:<bob@example.org>", "530")
+            try instance.stop()
+        }
+
         @Test func `SCRAM is offered where its keys are stored, and proves the server too`() throws {
             let instance = try Instance()
             let workshop = try Workshop(instance)

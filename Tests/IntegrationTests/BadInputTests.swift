@@ -27,26 +27,144 @@ extension WholeHouse.Unprivileged {
             try instance.start(instance.usual())
             let (victim, other) = (instance.people[0], instance.people[1])
             for ending in Self.endings {
+                let before = Self.head + "RCPT TO:<\(victim)@example.org>\r\nDATA\r\nSubject: outer\r\n\r\ntext"
                 let smuggled =
-                    "DATA\r\nSubject: outer\r\n\r\ntext\(ending)MAIL FROM:<evil@example.org>\r\n"
-                    + "RCPT TO:<\(victim)@example.org>\r\nDATA\r\nSubject: smuggled\r\n\r\ntext\r\n.\r\nQUIT\r\n"
-                let bytes = Array((Self.head + "RCPT TO:<\(victim)@example.org>\r\n" + smuggled).utf8)
-                let client = try instance.client()
-                // The first ending goes byte by byte, the others in two segments around the doubtful place.
-                if ending == Self.endings[0] {
-                    for byte in bytes { client.send(bytes: [byte]) }
-                } else {
-                    let middle = bytes.count - Array(smuggled.utf8).count + 30
-                    client.send(bytes: Array(bytes[..<middle]))
-                    client.send(bytes: Array(bytes[middle...]))
+                    "MAIL FROM:<evil@example.org>\r\nRCPT TO:<\(victim)@example.org>\r\nDATA\r\n"
+                    + "Subject: smuggled\r\n\r\ntext\r\n.\r\nQUIT\r\n"
+                let bytes = Array((before + ending + smuggled).utf8)
+                // A segment ends before each byte of the doubtful place and behind it; the last client has all in one.
+                // All of the first segments go before any second one, so that they are read by themselves.
+                let cuts = Array(before.utf8.count - 1...(before + ending).utf8.count + 1) + [bytes.count]
+                let clients = try cuts.map { cut in
+                    let client = try instance.client()
+                    client.send(bytes: Array(bytes[..<cut]))
+                    return client
                 }
-                var replies: [String] = []
-                while let reply = client.reply(seconds: 30) { replies.append(reply) }
-                #expect(replies.filter { $0.hasPrefix("354") }.count == 1, "\(ending.debugDescription): \(replies)")
-                #expect(replies.contains { $0.hasPrefix("550 ") }, "\(ending.debugDescription): \(replies)")
+                for (client, cut) in zip(clients, cuts) where cut < bytes.count {
+                    client.send(bytes: Array(bytes[cut...]))
+                }
+                for (client, cut) in zip(clients, cuts) {
+                    var replies: [String] = []
+                    while let reply = client.reply(seconds: 60) { replies.append(reply) }
+                    let place = "\(ending.debugDescription) at \(cut - before.utf8.count): \(replies)"
+                    #expect(replies.filter { $0.hasPrefix("354") }.count == 1, "\(place)")
+                    #expect(replies.contains { $0.hasPrefix("550 ") }, "\(place)")
+                }
             }
             try serveAnother(instance, other)
             #expect(instance.mailbox(victim).count == 0)
+            try instance.stop()
+        }
+
+        @Test func `a batch of commands and content may be broken at any byte`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let (person, other) = (instance.people[0], instance.people[1])
+            let bodies = ["body\n..x\n.\n", "chunk\n"]
+            let batch =
+                Self.head + "RCPT TO:<\(person)@example.org>\r\nRCPT TO:<nobody-of-that-name@example.org>\r\nDATA\r\n"
+                + "Subject: x\r\n\r\nbody\r\n...x\r\n..\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<\(person)@example.org>\r\n"
+                + "BDAT 14\r\nSubject: x\r\n\r\nBDAT 7 LAST\r\nchunk\r\nNOOP\r\nQUIT\r\n"
+            let bytes = Array(batch.utf8)
+            let expected = ["220", "250", "250", "250", "550", "354", "250", "250", "250", "250", "250", "250", "221"]
+            // Each byte by itself, and then two segments that end all over the batch.
+            var sessions = [try instance.client()]
+            for byte in bytes { sessions[0].send(bytes: [byte]) }
+            let cuts = Array(stride(from: 3, to: bytes.count, by: 13))
+            for cut in cuts {
+                let client = try instance.client()
+                client.send(bytes: Array(bytes[..<cut]))
+                sessions.append(client)
+            }
+            for (client, cut) in zip(sessions.dropFirst(), cuts) { client.send(bytes: Array(bytes[cut...])) }
+            for client in sessions {
+                var codes: [String] = []
+                while let reply = client.reply(seconds: 60) { codes.append(String(reply.prefix(3))) }
+                #expect(codes == expected)
+            }
+            try serveAnother(instance, other)
+            let mailbox = instance.mailbox(person)
+            #expect(mailbox.waitForMessages(2 * sessions.count, seconds: 60), "\(instance.lastWords)")
+            for body in bodies {
+                #expect(mailbox.messages.count { $0.messageBody == body } == sessions.count, "\(body)")
+            }
+            try instance.stop()
+        }
+
+        @Test(arguments: [
+            ("BDAT -1 LAST", "501"), ("BDAT", "501"), ("BDAT x LAST", "501"), ("BDAT 1 LASTLY", "501"),
+            ("BDAT 99999999999999999999999 LAST", "501"), ("BDAT 9223372036854775807 LAST", "552"),
+            ("BDAT 18446744073709551616", "552"), ("BDAT 10 10", "501"),
+        ])
+        func `a chunk without an honest size ends the session, and is no command`(line: String, code: String) throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let (person, other) = (instance.people[0], instance.people[1])
+            let client = try instance.client()
+            try client.greet()
+            try client.say("MAIL FROM:<alice@example.org>", "250")
+            try client.say("RCPT TO:<\(person)@example.org>", "250")
+            client.send(
+                bytes: Array("\(line)\r\nRSET\r\nMAIL FROM:<evil@example.org>\r\nSubject: x\r\n\r\nbody\r\n".utf8))
+            try client.expect(code)
+            try serveAnother(instance, other)
+            #expect(client.line(seconds: 60) == nil)
+            #expect(instance.mailbox(person).count == 0)
+            #expect(try instance.queueLines().isEmpty)
+            try instance.stop()
+        }
+
+        @Test func `a NUL is taken in no command and in no content that has lines`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let (person, other) = (instance.people[0], instance.people[1])
+            let client = try instance.client()
+            try client.greet()
+            for line in ["NO\0OP", "MAIL FROM:<a\0b@example.org>", "MAIL FROM:<a@example.org\0>", "MAIL FROM:<>\0"] {
+                client.send(line)
+                #expect(client.reply(seconds: 60)?.hasPrefix("5") == true, "\(line.debugDescription)")
+            }
+            for content in ["Sub\0ject: x\r\n\r\nbody\r\n", "Subject: x\r\n\r\nbo\0dy\r\n", "\0"] {
+                try client.say("MAIL FROM:<alice@example.org>", "250")
+                try client.say("RCPT TO:<\(person)@example.org>", "250")
+                try client.say("DATA", "354")
+                client.send(bytes: Array("\(content)\r\n.\r\n".utf8))
+                try client.expect("550")
+            }
+            try serveAnother(instance, other)
+            try client.say("NOOP", "250")
+            #expect(instance.mailbox(person).count == 0)
+            try instance.stop()
+        }
+
+        @Test func `a connection that is reset in the middle leaves nothing behind`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let pids = instance.pids()
+            let (person, other) = (instance.people[0], instance.people[1])
+            let beginnings = [
+                Self.head, Self.head + "RCPT TO:<\(person)@example.org>\r\nDATA\r\n",
+                Self.head + "RCPT TO:<\(person)@example.org>\r\nDATA\r\nSubject: x\r\n\r\nbody\r\n.\r",
+                Self.head + "RCPT TO:<\(person)@example.org>\r\nBDAT 1000 LAST\r\nSubject: x\r\n",
+                Self.head + "RCPT TO:<\(person)@example.org>\r\nDATA\r\nSubject: x\r\n\r\n"
+                    + String(repeating: "line\r\n", count: 60_000),
+            ]
+            for beginning in beginnings {
+                for _ in 0..<5 {
+                    let client = try instance.client()
+                    try client.expect("220 ")
+                    client.endByReset()
+                    client.send(bytes: Array(beginning.utf8))
+                }
+            }
+            try serveAnother(instance, other)
+            let isOver = try eventually(within: 60) {
+                try instance.control("show", "stats").lines.contains("smtp.session=0")
+            }
+            #expect(isOver)
+            #expect(instance.mailbox(person).count == 0)
+            #expect(try instance.queueLines().isEmpty)
+            #expect(instance.pids() == pids)
             try instance.stop()
         }
 

@@ -30,6 +30,9 @@ final class SMTPClient {
             }
         }
         guard status == 0 else { throw Failure("connect \(port): \(String(cString: strerror(errno)))") }
+        // What is sent by itself goes by itself.
+        var one: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
     }
 
     /// A client of a Unix socket.
@@ -50,6 +53,12 @@ final class SMTPClient {
     }
 
     deinit { close(descriptor) }
+
+    /// Lets the end of this client be a reset, as of a machine that has lost its mind.
+    func endByReset() {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
+    }
 
     func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
