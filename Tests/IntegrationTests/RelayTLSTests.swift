@@ -24,8 +24,10 @@ extension WholeHouse.Unprivileged {
             Case(name: "self-signed", authority: "hop"),
         ]
 
-        // A host that has failed is asked again at once, and not after some seconds.
-        private static let impatience = "mta limit conn-delay-route 0 reconn-delay-route 0 conn-delay-relay 0"
+        // A host that has failed is asked again at once, and not after some seconds; the connection that is kept to it
+        // must give way to others.
+        private static let impatience =
+            "mta limit session-keepalive 3600 conn-delay-route 0 reconn-delay-route 0 conn-delay-relay 0"
 
         private func sink(
             _ instance: Instance, _ workshop: Workshop, _ name: String, _ options: [String] = []

@@ -11,7 +11,11 @@ import Testing
         table aliases file:/etc/aliases
         table names file:/etc/names
         table sources { 192.0.2.1, 192.0.2.2 }
+        table hosts file:/etc/hosts
+        table routes file:/etc/routes
         action in mbox alias <aliases>
+        action out relay host <hosts>
+        action other relay domain <routes>
         match from any for domain <names> action in
         """
 
@@ -31,7 +35,7 @@ import Testing
         #expect(tables.tables(inFile: "aliases").map(\.name) == ["aliases"])
         #expect(tables.tables(inFile: "/etc/names").map(\.name) == ["names"])
         #expect(tables.tables(inFile: "sources").isEmpty)
-        #expect(tables.missing.map(\.name) == ["aliases", "names"])
+        #expect(tables.missing.map(\.name) == ["aliases", "names", "hosts", "routes"])
     }
 
     @Test func `a table without content is no table without entries`() async throws {
@@ -39,7 +43,7 @@ import Testing
         await #expect(throws: TableFailure.self) { _ = try await tables.value(of: "joe", in: "aliases", for: .alias) }
         try await read("", "aliases", tables)
         #expect(try await tables.value(of: "joe", in: "aliases", for: .alias) == nil)
-        #expect(tables.missing.map(\.name) == ["names"])
+        #expect(tables.missing.map(\.name) == ["names", "hosts", "routes"])
     }
 
     nonisolated static let broken = ["joe: ann\nbob\n", "joe\nann\n", "joe: a\0b\n", "joe: ann\r\n"]
@@ -57,6 +61,19 @@ import Testing
         try await read("example.org\n", "names", tables)
         try await read("", "names", tables)
         await #expect(throws: TableFault.self) { try await read("example.org: joe\n", "names", tables) }
+    }
+
+    @Test func `relay URLs in a file are elements for host, and values for domain`() async throws {
+        let tables = try tables()
+        try await read("smtp://mx.example.org\nsmtps://isp@mx.example.net:465\n", "hosts", tables)
+        var hosts: [String?] = []
+        for _ in 0..<3 { hosts.append(try await tables.next(in: "hosts", for: .relayHost)) }
+        let (one, other) = ("smtp://mx.example.org", "smtps://isp@mx.example.net:465")
+        #expect(Set(hosts) == [one, other] && hosts.first == hosts.last)
+        try await read("example.com \(one)\nexample.org: \(other)\n", "routes", tables)
+        #expect(try await tables.value(of: "example.com", in: "routes", for: .relayHost) == one)
+        #expect(try await tables.value(of: "example.org", in: "routes", for: .relayHost) == other)
+        await #expect(throws: TableFault.self) { try await read("example.com \(one)\n", "hosts", tables) }
     }
 
     @Test func `sources are used in turn`() async throws {

@@ -35,6 +35,16 @@ struct HostMemoryTests {
         #expect(obsolete.count == 2 && last.all.isEmpty)
     }
 
+    @Test func `what is known is noted again when an hour is won by it`() throws {
+        var memory = HostMemory()
+        let lives: [Int64] = [10, 10, 9, 11, 12, 11]
+        let notes = try lives.map { hours in
+            memory.insert(try host(25, until: now + .hours(hours)), now: now) != nil
+        }
+        #expect(notes == [true, false, false, true, true, false])
+        #expect(memory.all.map(\.until) == [now + .hours(12)])
+    }
+
     @Test func `a note that is none of ours is left alone, one that cannot be read is forgotten`() {
         var memory = HostMemory()
         let broken = Array("tls-host ".utf8) + [9]

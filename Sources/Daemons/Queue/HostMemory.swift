@@ -10,6 +10,8 @@ nonisolated struct HostMemory {
     static let most = 20_000
     // As long as a relay makes it count, so that a wrong clock is no reason to keep mail for years.
     static let longestLife = Interval.days(2)
+    // A relay that says it all the time writes no record all the time.
+    static let leastGain = Interval.hours(1)
 
     private static let prefix = Array("tls-host ".utf8)
 
@@ -31,11 +33,16 @@ nonisolated struct HostMemory {
         return obsolete
     }
 
-    /// What is to be noted in the spool; nil when there are too many hosts, or the time of this one has passed.
+    /// What is to be noted in the spool; nil when it is hardly news, when there are too many hosts, or the time of this one
+    /// has passed.
     mutating func insert(_ host: ProtectedHost, now: Timestamp) -> (key: [UInt8], value: [UInt8])? {
         let key = Self.key(host.address, host.port)
         let until = min(host.until, now + Self.longestLife)
-        guard until > now, hosts[key] != nil || hosts.count < Self.most else { return nil }
+        if let known = hosts[key] {
+            guard until - known >= Self.leastGain else { return nil }
+        } else {
+            guard until > now, hosts.count < Self.most else { return nil }
+        }
         hosts[key] = until
         var value: [UInt8] = []
         until.encode(to: &value)
