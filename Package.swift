@@ -143,6 +143,7 @@ let package = Package(
         fuzzer("formats", in: "Formats", ["Configuration", "Mail"]),
         fuzzer("notices", in: "Notices", ["Message", "SMTP", "Bytes", "Mail"]),
         fuzzer("expansion", in: "Expansion", ["Authentication", "Configuration", "Bytes", "Mail"]),
+        fuzzer("reception", in: "Reception", ["SMTP", "Message", "Bytes", "Mail"]),
         .executableTarget(
             name: "bench-rules", dependencies: ["Configuration", "Routing", "Mail"], path: "Tests/Benchmarks/Rules",
             swiftSettings: common),
@@ -190,6 +191,7 @@ let package = Package(
             "Fuzz",
             [
                 "fuzz-replies", "fuzz-answers", "fuzz-configuration", "fuzz-formats", "fuzz-expansion", "fuzz-notices",
+                "fuzz-reception",
             ]),
         tests("Integration", []),
     ]
