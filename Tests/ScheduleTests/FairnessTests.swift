@@ -14,7 +14,7 @@ struct FairnessTests {
 
     private func order(_ queue: inout RunQueue, _ now: Instant) -> [EnvelopeID] {
         var found: [EnvelopeID] = []
-        while let batch = queue.take(now: now, batches: 1).first { found += batch.envelopes }
+        while let batch = queue.take(now: now, limit: 1).first { found += batch.envelopes }
         return found
     }
 
