@@ -142,7 +142,7 @@ final class Authenticator {
             return .verdict(.temporaryFailure)
         }
         // Who does not exist takes as long as who does.
-        let other = await sample(of: table.name) ?? Self.anyCredential
+        let other = tables.memory.sample(of: table.name) ?? Self.anyCredential
         guard case .verdict(.temporaryFailure) = await ask(.password(password, credential: other)) else {
             return .verdict(.wrong)
         }
@@ -152,14 +152,6 @@ final class Authenticator {
     // Of a password that nobody knows.
     private static let anyCredential =
         "$6$v7mF0cU2oXqkZt9d$0gk4WZ0nT0m2Jc1l0y9kq7o2c8m3v1x5b6n7q8w9e0r1t2y3u4i5o6p7a8s9d0f1g2h3j4k5l6z7x8c9v0b1n."
-
-    private func sample(of table: String) async -> String? {
-        // A program is not asked for the credentials of everybody.
-        guard tables.isInMemory(table), let key = try? await tables.next(in: table, for: .credentials) else {
-            return nil
-        }
-        return try? await tables.value(of: key, in: table, for: .credentials)
-    }
 
     private func knows(_ user: String, in table: TableReference?, _ statement: UInt16) async -> PasswordVerdict {
         // Where no certificate is asked for, none can have been verified.

@@ -69,8 +69,6 @@ final class LookupTables: TableLookups {
         }
     }
 
-    func isInMemory(_ name: String) -> Bool { programs[name] == nil && !userTables.contains(name) }
-
     /// Whether the table judges passwords itself.
     func checksPasswords(_ name: String) -> Bool { programs[name]?.services.contains(.authentication) ?? false }
 
