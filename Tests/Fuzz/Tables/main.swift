@@ -9,19 +9,24 @@ import Routing
 // The first byte says what the rest is: the text of a table, the value of an alias, or what a program says.
 
 /// Text that is read at once or in parts is the same table or the same mistake, and every key of it is found.
-func readTable(_ bytes: [UInt8], _ dialect: TableText.Dialect, linesPerTurn: Int) {
+func readTable(
+    _ bytes: [UInt8], _ dialect: TableText.Dialect, _ folding: KeyFolding = .whole, linesPerTurn: Int = .max,
+    bytesPerTurn: Int = .max
+) {
     let whole = Result { () throws(TableTextError) in
-        try TableText.content(of: bytes, file: "t", dialect: dialect)
+        var text = TableText(bytes, file: "t", dialect: dialect, folding: folding)
+        while try text.readLines(atMost: .max) == .unfinished {}
+        return text.finished()
     }
     let parts = Result { () throws(TableTextError) in
-        var text = TableText(bytes, file: "t", dialect: dialect)
-        while try text.readLines(atMost: linesPerTurn) == .unfinished {}
+        var text = TableText(bytes, file: "t", dialect: dialect, folding: folding)
+        while try text.readLines(atMost: linesPerTurn, bytes: bytesPerTurn) == .unfinished {}
         return text.finished()
     }
     switch (whole, parts) {
     case (.success(let one), .success(let two)):
         precondition(one.shape == two.shape && one.keys == two.keys, "parts make a difference")
-        check(one)
+        if folding == .whole { check(one) } else { checkExpressions(one) }
     case (.failure(let one), .failure(let two)):
         precondition(one == two, "parts make a difference to the mistake")
     case (.success, .failure), (.failure, .success):
@@ -51,6 +56,18 @@ func check(_ content: TableContent) {
     }
 }
 
+/// Keys in order, of which each that is an expression is compiled, and asked by every other.
+func checkExpressions(_ content: TableContent) {
+    var content = content
+    let keys = content.keys
+    let invalid = Set(content.compileRegularExpressions())
+    precondition(invalid.isSubset(of: keys), "an invalid key from elsewhere")
+    for key in keys.prefix(8) {
+        let isThere = content.contains(key, for: .regularExpression)
+        precondition(isThere == (content.value(of: key, for: .regularExpression) != nil), "found and not found")
+    }
+}
+
 func hear(_ bytes: [UInt8]) {
     var dialogue = TableDialogue(tableName: "t")
     var output: [UInt8] = []
@@ -71,9 +88,11 @@ func hear(_ bytes: [UInt8]) {
 let status = martlet_fuzz(CommandLine.argc, CommandLine.unsafeArgv) { pointer, count in
     let input = Array(UnsafeBufferPointer(start: pointer, count: count))
     let bytes = Array(input.dropFirst())
-    switch (input.first ?? 0) % 4 {
+    switch (input.first ?? 0) % 6 {
     case 0: readTable(bytes, .plain, linesPerTurn: bytes.count % 7 + 1)
-    case 1: readTable(bytes, .aliases, linesPerTurn: bytes.count % 7 + 1)
+    case 1: readTable(bytes, .aliases, bytesPerTurn: bytes.count % 70 + 1)
+    case 4: readTable(bytes, .elements, linesPerTurn: bytes.count % 7 + 1)
+    case 5: readTable(bytes, .plain, .expressions, bytesPerTurn: bytes.count % 70 + 1)
     case 2:
         guard let text = String(validating: bytes, as: UTF8.self) else { break }
         if let items = try? ExpansionItem.items(in: text) {
