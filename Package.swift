@@ -144,6 +144,7 @@ let package = Package(
         fuzzer("notices", in: "Notices", ["Message", "SMTP", "Bytes", "Mail"]),
         fuzzer("expansion", in: "Expansion", ["Authentication", "Configuration", "Bytes", "Mail"]),
         fuzzer("reception", in: "Reception", ["SMTP", "Message", "Bytes", "Mail"]),
+        fuzzer("envelopes", in: "Envelopes", ["SMTP", "Message", "Bytes", "Mail"]),
         .executableTarget(
             name: "bench-rules", dependencies: ["Configuration", "Routing", "Mail"], path: "Tests/Benchmarks/Rules",
             swiftSettings: common),
@@ -191,7 +192,7 @@ let package = Package(
             "Fuzz",
             [
                 "fuzz-replies", "fuzz-answers", "fuzz-configuration", "fuzz-formats", "fuzz-expansion", "fuzz-notices",
-                "fuzz-reception",
+                "fuzz-reception", "fuzz-envelopes",
             ]),
         tests("Integration", []),
     ]

@@ -15,7 +15,7 @@ struct CorpusTests {
     private static let programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent()
 
-    @Test(arguments: ["replies", "answers", "configuration", "formats", "expansion", "notices"])
+    @Test(arguments: ["replies", "answers", "configuration", "formats", "expansion", "notices", "envelopes"])
     func `a fuzzer finds nothing in its corpus`(_ name: String) throws {
         try play("fuzz-\(name)", [], corpus: name, atLeast: 20)
     }
