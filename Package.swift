@@ -120,7 +120,7 @@ let package = Package(
         program("Parent", ["Configuration", "Routing", "Host", "TLS"]),
 
         // What people run, and what runs for them.
-        program("Control", in: "Tools", ["SMTP", "Message", "Host", "Configuration", "Routing", "MapFile"]),
+        program("Control", in: "Tools", ["SMTP", "Message", "Host", "Spool", "Configuration", "Routing", "MapFile"]),
         program("Mailbox", in: "Tools", ["CPosix", "Configuration"]),
         program("Account", in: "Tools", ["Host", "Digest", "CPAM"]),
         program("Table", in: "Tools", ["CSQLite", "MapFile", "Configuration", "Routing", "Host"]),

@@ -32,8 +32,9 @@ struct Rules {
             default:
                 if other == "Daemons" || other == "Tools" { return "no program knows another" }
             }
-            // When something is tried, and how hard: Queue decides the one, the relay the other.
-            let keepers = ["Spool": ["Queue"], "Schedule": ["Queue", "Delivery"]]
+            // What is queued: Queue keeps it, Control shows it where no Queue runs. When something is tried, and how hard:
+            // Queue decides the one, the relay the other.
+            let keepers = ["Spool": ["Queue", "Control"], "Schedule": ["Queue", "Delivery"]]
             if let keepers = keepers[module], !["Core", "System"].contains(group), !keepers.contains(target) {
                 return "\(keepers.joined(separator: "'s and "))'s own"
             }

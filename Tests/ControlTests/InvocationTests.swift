@@ -61,6 +61,16 @@ import Testing
         #expect(try ControlInvocation(parsing: short.split(separator: " ").map(String.init)) == meant)
     }
 
+    @Test func `a spool is read offline, with the keys of a configuration`() throws {
+        let invocation = try ControlInvocation(parsing: ["--offline", "-f", "/etc/m.conf", "show", "queue"])
+        #expect(invocation.isOffline && invocation.configuration == "/etc/m.conf")
+        #expect(invocation.command == .showQueue(.all))
+        #expect(throws: ControlInvocation.Mistake.usage) {
+            try ControlInvocation(parsing: ["-f", "/etc/m.conf", "show", "queue"])
+        }
+        #expect(throws: ControlInvocation.Mistake.usage) { try ControlInvocation(parsing: ["--offline", "-f"]) }
+    }
+
     @Test func `what may mean several commands is not guessed`() {
         #expect(throws: ControlInvocation.Mistake.possibilities(["show status", "show stats"])) {
             try ControlInvocation.command(["sh", "stat"])

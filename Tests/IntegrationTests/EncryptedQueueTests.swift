@@ -49,6 +49,63 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        /// What the tool says of a spool whose server is down.
+        private func offline(_ instance: Instance, _ words: String...) throws -> Program.Result {
+            let options = ["--instance", instance.directory, "--offline", "-f", instance.configurationPath]
+            return try Program.run([Host.program("martletctl")] + options + words, as: instance.owner)
+        }
+
+        @Test func `the queue of a server that is down is shown, however it is kept, and stays as it is`() throws {
+            let instance = try Instance()
+            let port = try Host.freePort()
+            try instance.start(
+                instance.usual(
+                    relay: "host smtp://127.0.0.1:\(port)",
+                    extra: "queue compression\nqueue encryption \"\(Self.key)\""))
+            let large = (0..<12_000).map { "heron \($0) stands in the shallow water" }.joined(separator: "\n")
+            try instance.submit(to: ["bob@example.com", "carol@example.net"], "Subject: small heron\n\nheron")
+            try instance.submit(to: ["bob@example.com"], "Subject: large heron\n\n\(large)")
+            #expect(try instance.control("hold", "--recipient", "carol@example.net").status == 0)
+            let online = try instance.queueLines()
+            #expect(online.count == 3)
+            let running = try offline(instance, "show", "queue")
+            #expect(running.status == 1)
+            #expect(running.errors.contains("smtpd is running"), "\(running)")
+            let content = try instance.control("show", "message", String(try #require(online.last).prefix(8))).output
+            try instance.stop()
+            let before = try Program.run(["sh", "-c", "cd '\(instance.spool)' && find . -type f | sort | xargs md5sum"])
+
+            let shown = try offline(instance, "show", "queue")
+            #expect(shown.status == 0, "\(shown)")
+            #expect(shown.lines.count == 3)
+            for (line, was) in zip(shown.lines, online) {
+                let fields = line.split(separator: "|", omittingEmptySubsequences: false)
+                let known = was.split(separator: "|", omittingEmptySubsequences: false)
+                try #require(fields.count == 14, "\(line)")
+                #expect(fields[...7] == known[...7])
+                #expect(fields[11] == "offline" && fields[12] == "")
+            }
+            #expect(try offline(instance, "show", "queue", "--state", "held").lines.count == 1)
+            #expect(try offline(instance, "show", "queue", "--recipient", "bob@example.com").lines.count == 2)
+            #expect(try offline(instance, "show", "queue", "--older", "1d").lines == [])
+            let id = String(try #require(online.last).prefix(16))
+            #expect(try offline(instance, "show", "envelope", id).lines.contains("rcpt: bob@example.com"))
+            #expect(try offline(instance, "show", "message", id).output == content)
+            #expect(content.contains("heron 11999 stands"))
+            let json = try offline(instance, "--json", "show", "queue").output
+            let parsed = try Program.run(
+                ["python3", "-c", "import json, sys; print(len(json.load(sys.stdin)))"], input: json)
+            #expect(parsed.output == "3\n")
+            let order = try offline(instance, "remove", "all")
+            #expect(order.status == 1 && order.errors.contains("--offline is for"))
+            let after = try Program.run(["sh", "-c", "cd '\(instance.spool)' && find . -type f | sort | xargs md5sum"])
+            #expect(before.output == after.output)
+
+            try instance.write(instance.usual(extra: "queue encryption \"\(Self.other)\""))
+            let locked = try offline(instance, "show", "queue")
+            #expect(locked.status == 1 && locked.errors.contains("was encrypted with another key"), "\(locked)")
+        }
+
         @Test func `the key can come by standard input`() throws {
             let instance = try Instance()
             try instance.write(instance.usual(extra: "queue encryption stdin"))

@@ -26,8 +26,8 @@ struct StoredMessageTests {
             address: IPAddress("192.0.2.1"), tag: "t")
         return RecoveredMessage(
             position: SpoolPosition(sequenceNumber: 7), id: MessageID(0x1234_5678),
-            envelopeCount: UInt32(recipients.count), envelopes: StoredMessage.envelopes(recipients),
-            attributes: StoredMessage.attributes(
+            envelopeCount: UInt32(recipients.count), envelopes: QueueRecord.envelopes(recipients),
+            attributes: QueueRecord.attributes(
                 created: created, born: 77, fingerprint: MessageFingerprint(of: "<a@b>"),
                 sender: .mailbox(try mailbox("\"a b\"@example.org")), origin: origin,
                 request: MessageRequest(returned: .full, envelopeIdentifier: "QQ314159", body: .eightBitMIME)),

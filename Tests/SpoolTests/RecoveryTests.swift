@@ -112,6 +112,28 @@ import Testing
         }
     }
 
+    @Test func `damage is told of to one who only looks, who keeps nothing of it aside`() throws {
+        let workshop = try Workshop()
+        let spool = try workshop.open().spool
+        let positions = try (1...3).map { try spool.commit(message(UInt32($0), filler: 500)) }
+        spool.close()
+        let name = try #require(
+            workshop.names("journal").sorted().first { try workshop.read("journal/" + $0).contains(0x61) })
+        var bytes = try workshop.read("journal/" + name)
+        let place = try #require(bytes.firstIndex(of: 0x61))
+        bytes[place] ^= 1
+        try workshop.write("journal/" + name, bytes)
+        let idle = try IdleSpool.read(try .open(workshop.path, O_RDONLY | O_DIRECTORY))
+        #expect(workshop.names("aside").isEmpty)
+        #expect(idle.messages.map(\.position).filter { positions.contains($0) }.count >= 2)
+        var unread = 0
+        for message in idle.messages {
+            do throws(SpoolError) { try idle.eachPart(of: message.position) { _ in } } catch { unread += 1 }
+        }
+        #expect(idle.reports.count + unread == 1, "\(idle.reports)")
+        #expect(try workshop.read("journal/" + name) == bytes)
+    }
+
     @Test func `damage to the very first record is told too`() throws {
         let (workshop, positions, segment) = try journal()
         var bytes = try workshop.read(segment)

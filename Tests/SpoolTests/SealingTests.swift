@@ -92,6 +92,38 @@ import Testing
         third.spool.close()
     }
 
+    @Test(arguments: [(false, false), (true, false), (false, true), (true, true)])
+    func `is read while nobody has it, and not changed by that`(isCompressed: Bool, isEncrypted: Bool) throws {
+        let workshop = try Workshop()
+        workshop.options.isCompressed = isCompressed
+        if isEncrypted { workshop.options.keys = try keys(Self.first) }
+        let opened = try workshop.open(cache: false)
+        let position = try fill(opened.spool)
+        func look(_ keys: SpoolKeys) throws -> IdleSpool {
+            try IdleSpool.read(try .open(workshop.path, O_RDONLY | O_DIRECTORY), keys: keys)
+        }
+        #expect(throws: SpoolError.locked) { try look(workshop.options.keys) }
+        opened.spool.close()
+        let files = ["journal", "bodies", "aside"].flatMap { folder in
+            workshop.names(folder).map { folder + "/" + $0 }
+        }
+        let before = try files.map { try workshop.read($0) }
+        let idle = try look(workshop.options.keys)
+        #expect(idle.reports == [])
+        #expect(idle.messages.map(\.position) == [position])
+        #expect(idle.messages.first?.outcomes[1]?.payload.starts(with: Array("550 no heron".utf8)) == true)
+        var content: [UInt8] = []
+        try idle.eachPart(of: position) { content += $0 }
+        #expect(content.count == Int(try #require(idle.messages.first).size))
+        #expect(content.starts(with: Array("Subject: heron".utf8)) && content.suffix(2) == [13, 10])
+        if isEncrypted { #expect(throws: SpoolError.self) { try look(SpoolKeys()) } }
+        #expect(try files.map { try workshop.read($0) } == before)
+        let again = try workshop.open(cache: false)
+        #expect(try idle.isTaken())
+        try check(again, position)
+        again.spool.close()
+    }
+
     @Test func `does not open without the key, and loses nothing by the attempt`() throws {
         let workshop = try Workshop()
         workshop.options.keys = try keys(Self.first)

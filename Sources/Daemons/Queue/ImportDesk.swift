@@ -125,8 +125,8 @@ final class ImportDesk {
         let pieces: [SpoolPiece] =
             content.body == nil ? [.bytes(content.content)] : [.body(offset: 0, count: content.size)]
         let stored = SpoolMessage(
-            id: id, envelopeCount: UInt32(recipients.count), envelopes: StoredMessage.envelopes(recipients),
-            attributes: StoredMessage.attributes(
+            id: id, envelopeCount: UInt32(recipients.count), envelopes: QueueRecord.envelopes(recipients),
+            attributes: QueueRecord.attributes(
                 created: message.created, born: message.born, fingerprint: nil, sender: message.sender,
                 origin: message.origin, request: message.request),
             pieces: pieces, body: content.body)

@@ -266,8 +266,8 @@ final class Intake {
         let pieces = spoolPieces(request.pieces, transaction)
         let size = pieces.reduce(UInt64(0)) { $0 + $1.count }
         let message = SpoolMessage(
-            id: id, envelopeCount: UInt32(recipients.count), envelopes: StoredMessage.envelopes(recipients),
-            attributes: StoredMessage.attributes(
+            id: id, envelopeCount: UInt32(recipients.count), envelopes: QueueRecord.envelopes(recipients),
+            attributes: QueueRecord.attributes(
                 created: created, born: born, fingerprint: request.fingerprint, sender: first.sender,
                 origin: first.origin, request: request.request),
             pieces: pieces, body: transaction.body)

@@ -16,70 +16,39 @@ extension QueueProcess {
         let slice = slice(selector, after: after, limit: Self.pageSize)
         var answers: [ControlAnswer] = []
         for entry in slice.envelopes {
-            if let fields = fields(entry) { answers.append(.record(fields)) }
+            if let row = row(entry) { answers.append(.record(row.fields)) }
         }
         let count = UInt64(answers.count)
         return answers + [slice.last.map { .goesOn(after: $0, count: count) } ?? .done(count: count)]
     }
 
-    func fields(_ entry: QueueEntry) -> [ControlField]? {
+    private func row(_ entry: QueueEntry) -> QueueRow? {
         guard let head = shelf.head(entry.envelope.message), let recipient = shelf.recipient(entry.envelope) else {
             return nil
         }
         let wall = SystemClock.now()
-        var flags: [String] = []
-        if head.origin.user != nil { flags.append("auth") }
-        if recipient.isInternal { flags.append("internal") }
-        var state = "pending"
-        var seconds: Int64 = 0
+        var row = QueueRow(
+            entry.envelope, sender: head.sender, origin: head.origin, recipient: recipient, created: head.created,
+            expires: entry.expires.timestamp(wall: wall, now: now),
+            lastTry: entry.lastTry.map { $0.timestamp(wall: wall, now: now) }, attempts: entry.attempts, flag: nil,
+            state: "pending", seconds: 0)
         switch entry.state {
-        case .waiting(let due): seconds = max(0, (due.milliseconds - now.milliseconds) / 1000)
+        case .waiting(let due): row.seconds = max(0, (due.milliseconds - now.milliseconds) / 1000)
         case .inFlight(_, let since):
-            state = "inflight"
-            seconds = max(0, (now.milliseconds - since.milliseconds) / 1000)
-        case .suspended: flags.append("suspend")
-        case .held: flags.append("hold")
-        case .awaitingNotice: flags.append("bounce")
+            row.state = "inflight"
+            row.seconds = max(0, (now.milliseconds - since.milliseconds) / 1000)
+        case .suspended: row.flag = "suspend"
+        case .held: row.flag = "hold"
+        case .awaitingNotice: row.flag = "bounce"
         }
-        let family = head.origin.address.map { $0.family == .v4 ? "inet4" : "inet6" } ?? "local"
-        let lastTry = entry.lastTry.map { $0.timestamp(wall: wall, now: now).seconds } ?? 0
-        let expires = entry.expires.timestamp(wall: wall, now: now).seconds
-        return [
-            ControlField(name: "evpid", value: .text("\(entry.envelope)")),
-            ControlField(name: "source", value: .text(family)),
-            ControlField(name: "type", value: .text(entry.route.deliveryClass == .local ? "mda" : "mta")),
-            ControlField(name: "flags", value: .text(flags.joined(separator: ","))),
-            ControlField(name: "sender", value: .text(head.sender.mailbox.map { "\($0)" } ?? "@")),
-            ControlField(name: "rcpt", value: .text("\(recipient.recipient)")),
-            ControlField(name: "dest", value: .text("\(recipient.destination)")),
-            ControlField(name: "ctime", value: .number(head.created.seconds)),
-            ControlField(name: "expire", value: .number(expires)),
-            ControlField(name: "lasttry", value: .number(lastTry)),
-            ControlField(name: "retry", value: .number(Int64(entry.attempts))),
-            ControlField(name: "state", value: .text(state)),
-            ControlField(name: "seconds", value: .number(seconds)),
-            ControlField(name: "error", value: .text(recipient.reply.map { "\(VisibleText("\($0)"))" } ?? "")),
-        ]
+        return row
     }
 
     func showEnvelope(_ id: EnvelopeID) -> [ControlAnswer] {
-        guard let entry = schedule.entry(id), let fields = fields(entry), let head = shelf.head(id.message),
-            let recipient = shelf.recipient(id)
-        else { return [.failed("no such envelope: \(id)")] }
-        let more = [
-            ControlField(name: "action", value: .text(recipient.dispatch.action)),
-            ControlField(name: "helo", value: .text("\(VisibleText(head.origin.greeting))")),
-            ControlField(name: "hostname", value: .text("\(VisibleText(head.origin.hostName))")),
-            ControlField(name: "address", value: .text(head.origin.address.map { $0.hostText } ?? "local")),
-            ControlField(name: "size", value: .number(Int64(clamping: head.size))),
-            ControlField(name: "tag", value: head.origin.tag.map { .text($0) } ?? .absent),
-            ControlField(
-                name: "envid", value: head.request.envelopeIdentifier.map { .text("\(VisibleText($0))") } ?? .absent),
-            ControlField(
-                name: "orcpt",
-                value: recipient.report.originalRecipient.map { .text("\(VisibleText($0))") } ?? .absent),
-        ]
-        return [.record(fields + more), .done(count: 1)]
+        guard let entry = schedule.entry(id), let row = row(entry), let head = shelf.head(id.message) else {
+            return [.failed("no such envelope: \(id)")]
+        }
+        return [.record(row.allFields(size: head.size, request: head.request)), .done(count: 1)]
     }
 
     func showContent(_ id: MessageID, from offset: UInt64) async -> [ControlAnswer] {

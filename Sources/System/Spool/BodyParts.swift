@@ -158,7 +158,7 @@ struct BodyPartReader {
         return try result.get()
     }
 
-    private static func read(
+    static func read(
         _ calls: any SpoolCalls, _ file: Int32, _ offset: Int, _ count: Int
     ) throws(Fault) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
@@ -220,6 +220,16 @@ extension BodyPartReader.Fault {
         switch fault {
         case .damaged: self = .damaged
         case .unknownKey(let version): self = .unknownKey(version)
+        }
+    }
+}
+
+extension SpoolError {
+    init(_ fault: BodyPartReader.Fault) {
+        switch fault {
+        case .damaged: self = .damaged
+        case .unknownKey(let version): self = .keyMissing(version: version)
+        case .system(let error): self = .system(error)
         }
     }
 }

@@ -273,11 +273,7 @@ public final class DiskSpool: Spool {
                 if !take(part) { return }
             }
         } catch {
-            switch error {
-            case .damaged: throw .damaged
-            case .unknownKey(let version): throw .keyMissing(version: version)
-            case .system(let error): throw .system(error)
-            }
+            throw SpoolError(error)
         }
     }
 

@@ -101,6 +101,35 @@ extension Recovery {
     }
 }
 
+extension Recovery {
+    /// The live messages in order, with those marked whose body file is gone, and the body files that are needed.
+    func found(
+        _ reader: SegmentReader
+    ) -> (messages: [RecoveredMessage], reports: [SpoolReport], bodies: Set<UInt64>) {
+        var found: [RecoveredMessage] = []
+        var reports: [SpoolReport] = []
+        var bodies: Set<UInt64> = []
+        found.reserveCapacity(messages.count)
+        for (number, live) in messages.sorted(by: { $0.key < $1.key }) where !live.isDone {
+            let message = live.message
+            var isBodyMissing = false
+            if message.bodyFile != 0 {
+                bodies.insert(message.bodyFile)
+                isBodyMissing = !reader.hasBody(message.bodyFile, message.bodyStored)
+                if isBodyMissing { reports.append(.bodyMissing(message.id)) }
+            }
+            found.append(
+                RecoveredMessage(
+                    position: SpoolPosition(sequenceNumber: number), id: message.id,
+                    envelopeCount: message.envelopeCount, envelopes: message.envelopes,
+                    attributes: message.attributes, size: live.size,
+                    outcomes: live.outcomes.mapValues { RecoveredOutcome(payload: $0.payload, isFinal: $0.isFinal) },
+                    isBodyMissing: isBodyMissing))
+        }
+        return (found, reports, bodies)
+    }
+}
+
 extension Recovery.Live {
     /// Of one that is done nobody asks more than where it stands.
     fileprivate var withoutText: Self {

@@ -59,8 +59,8 @@ public struct RecoveredOutcome: Hashable, Sendable {
 public enum SpoolReport: Hashable, Sendable, CustomStringConvertible {
     /// The end of the journal was being written when the machine stopped; nobody had an answer for it.
     case tornTail(segment: UInt64, bytes: Int)
-    /// Records that had been safe are damaged; a copy of the bytes is in `aside`.
-    case corruption(segment: UInt64, offset: Int, bytes: Int, records: UInt64, aside: String)
+    /// Records that had been safe are damaged; a copy of the bytes is in `aside`, where one was made.
+    case corruption(segment: UInt64, offset: Int, bytes: Int, records: UInt64, aside: String?)
     case badHeader(segment: UInt64)
     case unreadable(segment: UInt64, SpoolError)
     case bodyMissing(MessageID)
@@ -72,7 +72,7 @@ public enum SpoolReport: Hashable, Sendable, CustomStringConvertible {
             "torn tail of \(bytes) bytes in segment \(SpoolNames.segment(segment))"
         case .corruption(let segment, let offset, let bytes, let records, let aside):
             "corruption: \(records) records lost, \(bytes) bytes at \(offset) of segment "
-                + "\(SpoolNames.segment(segment)), set aside as \(aside)"
+                + SpoolNames.segment(segment) + (aside.map { ", set aside as \($0)" } ?? "")
         case .badHeader(let segment): "damaged header of segment \(SpoolNames.segment(segment))"
         case .unreadable(let segment, let error): "segment \(SpoolNames.segment(segment)) is not readable: \(error)"
         case .bodyMissing(let id): "body file of message \(id) is missing"
@@ -95,6 +95,8 @@ struct Recovery {
         var bytes: Range<Int>
         var first: UInt64
         var last: UInt64?
+
+        var count: UInt64 { last.map { $0 - first + 1 } ?? 0 }
     }
 
     var messages: [UInt64: Live] = [:]

@@ -17,9 +17,17 @@ struct SegmentReader {
         var missingKey: UInt32?
     }
 
+    enum Purpose {
+        /// What is read will be relied upon.
+        case recovering
+        /// Nothing is changed, not even what of it is on the disk.
+        case looking
+    }
+
     let calls: any SpoolCalls
     let directories: SpoolDirectories
     let unsealer: Unsealer
+    var purpose = Purpose.recovering
 
     private static let chunk = 256 << 10
 
@@ -55,15 +63,18 @@ struct SegmentReader {
     }
 
     func read(_ number: UInt64, into recovery: inout Recovery) throws(SystemError) {
-        let file = try calls.open(directories.journal.number, SpoolNames.segment(number), O_RDWR)
+        let name = SpoolNames.segment(number)
+        let file = try calls.open(directories.journal.number, name, purpose == .looking ? O_RDONLY : O_RDWR)
         defer { calls.close(file) }
-        // What is read here will be relied upon: it must not be only in the page cache (invariant 7).
-        do throws(SystemError) {
-            try calls.syncData(file)
-        } catch {
-            recovery.reports.append(.unreadable(segment: number, .system(error)))
+        if purpose == .recovering {
+            // It must not be only in the page cache (invariant 7).
+            do throws(SystemError) {
+                try calls.syncData(file)
+            } catch {
+                recovery.reports.append(.unreadable(segment: number, .system(error)))
+            }
+            calls.forgetCache(file)
         }
-        calls.forgetCache(file)
         let size = min(try calls.size(file), RecordLayout.largestSegment)
         if let header = header(of: file), header.segment == number, let index = index(of: file, size, header) {
             return recovery.read(index, epoch: header.epoch) { bytes(of: file, at: $0.offset, $0.length) }
@@ -97,7 +108,7 @@ struct SegmentReader {
     }
 
     /// nil unless all of them can be had.
-    private func bytes(of file: Int32, at offset: Int, _ count: Int) -> [UInt8]? {
+    func bytes(of file: Int32, at offset: Int, _ count: Int) -> [UInt8]? {
         var isWhole = false
         let bytes = [UInt8](unsafeUninitializedCapacity: max(count, 1)) { buffer, filled in
             let target = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
@@ -122,5 +133,13 @@ struct SegmentReader {
             for index in count..<part.count { part[index] = 0 }
         }
         return failure
+    }
+
+    func hasBody(_ number: UInt64, _ size: UInt64) -> Bool {
+        let directory = directories.bodies.number
+        guard let file = try? calls.open(directory, SpoolNames.body(number), O_RDONLY) else { return false }
+        defer { calls.close(file) }
+        guard let found = try? calls.size(file) else { return false }
+        return UInt64(clamping: found) >= size
     }
 }

@@ -98,47 +98,21 @@ public final class SpoolRecovery {
         try calls.write(copy, UnsafeRawBufferPointer(bytes), at: 0)
         try calls.sync(copy)
         try calls.sync(directories.aside.number)
-        let records = hole.last.map { $0 - hole.first + 1 } ?? 0
         return .corruption(
-            segment: hole.segment, offset: offset, bytes: hole.bytes.count, records: records, aside: name)
+            segment: hole.segment, offset: offset, bytes: hole.bytes.count, records: hole.count, aside: name)
     }
 
     /// The live messages in order; body files without one are removed, messages without their body file are marked.
     private func addMessages(to result: inout RecoveredSpool, _ reader: SegmentReader) throws(SystemError) {
-        let calls = reader.calls
+        let found = recovery.found(reader)
+        result.messages = found.messages
+        result.reports += found.reports
         let directory = reader.directories.bodies.number
-        var needed: Set<UInt64> = []
-        result.messages.reserveCapacity(recovery.messages.count)
-        for (number, live) in recovery.messages.sorted(by: { $0.key < $1.key }) where !live.isDone {
-            let message = live.message
-            var isBodyMissing = false
-            if message.bodyFile != 0 {
-                needed.insert(message.bodyFile)
-                isBodyMissing = !hasBody(message.bodyFile, message.bodyStored, reader)
-                if isBodyMissing { result.reports.append(.bodyMissing(message.id)) }
-            }
-            result.messages.append(
-                RecoveredMessage(
-                    position: SpoolPosition(sequenceNumber: number), id: message.id,
-                    envelopeCount: message.envelopeCount, envelopes: message.envelopes,
-                    attributes: message.attributes, size: live.size,
-                    outcomes: live.outcomes.mapValues { RecoveredOutcome(payload: $0.payload, isFinal: $0.isFinal) },
-                    isBodyMissing: isBodyMissing))
-        }
-        for name in try calls.list(directory) {
-            guard let number = SpoolNames.number(name, "body"), number < firstNewBody, !needed.contains(number)
+        for name in try reader.calls.list(directory) {
+            guard let number = SpoolNames.number(name, "body"), number < firstNewBody, !found.bodies.contains(number)
             else { continue }
-            try calls.unlink(directory, name)
+            try reader.calls.unlink(directory, name)
             result.reports.append(.bodyRemoved(name))
         }
-    }
-
-    private func hasBody(_ number: UInt64, _ size: UInt64, _ reader: SegmentReader) -> Bool {
-        let calls = reader.calls
-        let directory = reader.directories.bodies.number
-        guard let file = try? calls.open(directory, SpoolNames.body(number), O_RDONLY) else { return false }
-        defer { calls.close(file) }
-        guard let found = try? calls.size(file) else { return false }
-        return UInt64(clamping: found) >= size
     }
 }

@@ -6,7 +6,7 @@ import Mail
 /// The arguments of martletctl.
 nonisolated struct ControlInvocation: Hashable, Sendable {
     static let usage = """
-        usage: martletctl [--instance directory] [--json] command [argument ...]
+        usage: martletctl [--instance directory] [--offline [-f file]] [--json] command [argument ...]
                           [--sender address] [--recipient address] [--domain name] [--older age] [--state state]
                           [--id EVPID|MSGID]
 
@@ -36,6 +36,10 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
 
     var instance: String?
     var form = Form.text
+    /// Reads the spool of a server that is down.
+    var isOffline = false
+    /// With the keys of that spool.
+    var configuration: String?
     var command: ControlCommand
 
     /// Reads arguments without the program's name. Options may stand anywhere.
@@ -50,6 +54,11 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
             case "--instance":
                 guard let directory = rest.popFirst(), !directory.isEmpty else { throw .usage }
                 instance = directory
+            case "--offline":
+                isOffline = true
+            case "-f":
+                guard let file = rest.popFirst(), !file.isEmpty else { throw .usage }
+                configuration = file
             default:
                 if words.isEmpty, filter == .all, let verb = OwnVerb(word) {
                     command = try verb.command(with: Self.others(&rest, &form, &instance))
@@ -64,6 +73,7 @@ nonisolated struct ControlInvocation: Hashable, Sendable {
                 words.append(word)
             }
         }
+        guard isOffline || configuration == nil else { throw .usage }
         guard let narrowed = try Self.command(words, filter).narrowed(by: filter) else { throw .usage }
         command = narrowed
     }

@@ -23,6 +23,9 @@ enum ControlSession {
             let program = ControlProgram(
                 Places(instance: instance), invocation.form, write: StandardOutput.write,
                 complain: { ThisProcess.say("martletctl: \($0)\n") })
+            if invocation.isOffline {
+                return try program.runOffline(invocation.command, configuredBy: invocation.configuration)
+            }
             return try await program.run(invocation.command)
         } catch let mistake as ControlInvocation.Mistake {
             ThisProcess.say(mistake.text)

@@ -10,6 +10,10 @@ nonisolated struct Places: Hashable, Sendable {
     let runtime: String
     /// Where mail waits while nobody listens.
     let offline: String
+    /// The queue of a server that is down.
+    let spool: String
+    /// nil where it can be anywhere.
+    let configuration: String?
     var control: String { "\(runtime)/control" }
     static let submission = "submit"
 
@@ -17,12 +21,16 @@ nonisolated struct Places: Hashable, Sendable {
         guard let instance, !instance.isEmpty else {
             runtime = "/run/martlet"
             offline = "/var/spool/martlet-offline"
+            spool = "/var/spool/martlet"
+            configuration = "/etc/martlet/martlet.conf"
             return
         }
         var directory = instance[...]
         while directory.count > 1, directory.hasSuffix("/") { directory = directory.dropLast() }
         runtime = "\(directory)/run"
         offline = "\(directory)/offline"
+        spool = "\(directory)/spool"
+        configuration = nil
     }
 
     // O_PATH | O_DIRECTORY, the first of which Swift sees only under _GNU_SOURCE: passing through is enough.
