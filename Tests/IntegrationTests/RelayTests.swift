@@ -47,6 +47,8 @@ extension WholeHouse.Unprivileged {
             #expect(line.contains("alice@example.com") && line.contains("carol@example.com") && !line.contains("bob@"))
             let notice = try #require(instance.mailbox(instance.people[0]).messages.first)
             #expect(notice.contains("bob@example.com") && !notice.contains("Final-Recipient: rfc822; alice@"))
+            #expect(notice.contains("\nRemote-MTA: dns; [127.0.0.1]\n"), "\(notice)")
+            #expect(notice.contains("\nDiagnostic-Code: smtp; 550 5.1.1 Nobody of that name\n"), "\(notice)")
             try instance.stop()
         }
     }

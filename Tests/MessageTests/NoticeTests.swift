@@ -10,14 +10,16 @@ import Testing
 
     static func notice(_ kind: Notice.Kind, _ reply: Reply, _ returned: Notice.Returned = .headers(.sevenBit)) -> Notice
     {
-        Notice(
+        var said = reply
+        said.host = Domain("mail.example.org")
+        return Notice(
             kind: kind, reportingHost: TraceFieldTests.server, recipient: joe, date: TraceFieldTests.date,
             messageID: "<1@mx.example.org>", boundary: "0123abcd", envelopeIdentifier: "QQ314159",
             arrival: TraceFieldTests.date,
             recipients: [
                 .init(
-                    originalRecipient: "rfc822;old@example.org", finalRecipient: joe, reply: reply,
-                    remoteHost: Domain("mail.example.org"), lastAttempt: TraceFieldTests.date),
+                    originalRecipient: "rfc822;old@example.org", finalRecipient: joe, reply: said,
+                    lastAttempt: TraceFieldTests.date, retriesUntil: TraceFieldTests.date),
                 .init(finalRecipient: joe, reply: reply),
             ], retention: .days(4), returned: returned)
     }
@@ -105,6 +107,23 @@ import Testing
         let eight = Self.text(Self.notice(.failed, Reply(550, nil, "x"), .full(.eightBit)), returning: "A: \u{e9}\r\n")
         #expect(eight.contains("message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\nA: \u{e9}"))
         #expect(eight.contains("boundary=\"0123abcd\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"))
+    }
+
+    @Test func `who said what is told where a server said it, and how long a delay may last`() {
+        var last = Reply(451, EnhancedStatus(4, 7, 1), lines: ["not now", "come (back) later"])
+        last.host = Domain("mx.example.net")
+        var notice = Self.notice(.failed, Reply(554, EnhancedStatus(5, 4, 7), "Envelope expired"))
+        notice.recipients = [.init(finalRecipient: Self.joe, reply: notice.recipients[1].reply, diagnostic: last)]
+        let expired = Self.text(notice)
+        #expect(
+            expired.contains(
+                "Status: 5.4.7\r\nRemote-MTA: dns; mx.example.net\r\n"
+                    + "Diagnostic-Code: smtp; 451 4.7.1 not now\r\n    come (back) later\r\n"))
+        notice.recipients[0].diagnostic?.host = nil
+        #expect(!Self.text(notice).contains("Remote-MTA") && !Self.text(notice).contains("Diagnostic-Code"))
+        let delayed = Self.text(Self.notice(.delayed, Reply(451, nil, "x")))
+        #expect(delayed.contains("\r\nWill-Retry-Until: \(TraceFieldTests.date)\r\n"))
+        #expect(!Self.text(Self.notice(.failed, Reply(550, nil, "x"))).contains("Will-Retry-Until"))
     }
 
     @Test func `no text of another's choosing makes a line of its own`() {

@@ -147,5 +147,12 @@ struct StoredMessageTests {
         #expect(read.rerouting?.destination.description == "c@example.net")
         #expect(read.rerouting?.dispatch == .relay(action: "new"))
         #expect(try EnvelopeProgress(decoding: EnvelopeProgress(.waiting).bytes).rerouting == nil)
+        // The host that said it comes behind, with and without that.
+        progress.reply = Reply(451, nil, "later")
+        progress.reply?.host = Domain("mx.example.org")
+        #expect(try EnvelopeProgress(decoding: progress.bytes).reply == progress.reply)
+        progress.rerouting = nil
+        let plain = try EnvelopeProgress(decoding: progress.bytes)
+        #expect(plain.reply == progress.reply && plain.rerouting == nil)
     }
 }

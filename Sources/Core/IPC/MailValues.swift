@@ -92,27 +92,40 @@ extension Reply: WireValue {
     }
 }
 
+extension Reply {
+    /// With the host that said it, which everywhere else is known, or is none.
+    public func encodeWithHost(to output: inout [UInt8]) {
+        encode(to: &output)
+        host.encode(to: &output)
+    }
+
+    public init(withHost reader: inout WireReader) throws(WireError) {
+        self = try reader.value()
+        host = try reader.value()
+    }
+}
+
 extension DeliveryOutcome: WireValue {
     public func encode(to output: inout [UInt8]) {
         switch self {
         case .delivered(let reply, let reportsItself):
             UInt8(1).encode(to: &output)
-            reply.encode(to: &output)
+            reply.encodeWithHost(to: &output)
             reportsItself.encode(to: &output)
         case .deferred(let reply):
             UInt8(2).encode(to: &output)
-            reply.encode(to: &output)
+            reply.encodeWithHost(to: &output)
         case .failed(let reply):
             UInt8(3).encode(to: &output)
-            reply.encode(to: &output)
+            reply.encodeWithHost(to: &output)
         }
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
         switch try reader.value(UInt8.self) {
-        case 1: self = .delivered(try reader.value(), reportsItself: try reader.value())
-        case 2: self = .deferred(try reader.value())
-        case 3: self = .failed(try reader.value())
+        case 1: self = .delivered(try Reply(withHost: &reader), reportsItself: try reader.value())
+        case 2: self = .deferred(try Reply(withHost: &reader))
+        case 3: self = .failed(try Reply(withHost: &reader))
         default: throw .valueOutOfRange
         }
     }

@@ -184,8 +184,10 @@ public struct EnvelopeProgress: Sendable {
         lastTry.encode(to: &bytes)
         lastWarning.encode(to: &bytes)
         reply.encode(to: &bytes)
-        // Left out where there is none, as it was before there could be one.
-        if rerouting != nil { rerouting.encode(to: &bytes) }
+        // Left out where there is none, as they were before there could be one.
+        let host = reply?.host
+        if rerouting != nil || host != nil { rerouting.encode(to: &bytes) }
+        if host != nil { host.encode(to: &bytes) }
         return bytes
     }
 
@@ -207,6 +209,7 @@ public struct EnvelopeProgress: Sendable {
         lastWarning = try reader.value()
         reply = try reader.value()
         rerouting = reader.remaining > 0 ? try reader.value() : nil
+        if reader.remaining > 0 { reply?.host = try reader.value(Domain?.self) }
         try reader.finish()
     }
 }

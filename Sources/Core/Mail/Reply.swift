@@ -10,6 +10,8 @@ public struct Reply: Hashable, Sendable, CustomStringConvertible {
     public let code: UInt16
     public let enhancedStatus: EnhancedStatus?
     public let lines: [String]
+    /// The server that said it; nil where the words are our own.
+    public var host: Domain?
 
     /// Of a line's text, the enhanced status and its blank included; what is longer is cut.
     // RFC 5321 section 4.5.3.1.5 has 512, with code and separator (4) and line end (2).

@@ -22,19 +22,22 @@ public struct Notice: Hashable, Sendable {
         public var originalRecipient: String?
         public var finalRecipient: Mailbox
         public var reply: Reply
-        /// Who gave the reply; nil when it is our own.
-        public var remoteHost: Domain?
+        /// What the server said to which it went last, where that is not the reply.
+        public var diagnostic: Reply?
         public var lastAttempt: MailDate?
+        /// When we give up.
+        public var retriesUntil: MailDate?
 
         public init(
-            originalRecipient: String? = nil, finalRecipient: Mailbox, reply: Reply, remoteHost: Domain? = nil,
-            lastAttempt: MailDate? = nil
+            originalRecipient: String? = nil, finalRecipient: Mailbox, reply: Reply, diagnostic: Reply? = nil,
+            lastAttempt: MailDate? = nil, retriesUntil: MailDate? = nil
         ) {
             self.originalRecipient = originalRecipient
             self.finalRecipient = finalRecipient
             self.reply = reply
-            self.remoteHost = remoteHost
+            self.diagnostic = diagnostic
             self.lastAttempt = lastAttempt
+            self.retriesUntil = retriesUntil
         }
     }
 
@@ -181,12 +184,15 @@ public struct Notice: Hashable, Sendable {
             let type = Self.isASCII("\(entry.finalRecipient)") ? "rfc822" : "utf-8"
             output.append("Final-Recipient: \(type); \(entry.finalRecipient)\r\nAction: \(kind.rawValue)\r\n")
             output.append("Status: \(status(of: entry.reply))\r\n")
-            if let host = entry.remoteHost {
-                output.append("Remote-MTA: dns; \(host)\r\n")
+            let said = entry.reply.host == nil ? entry.diagnostic ?? entry.reply : entry.reply
+            if let host = said.host {
+                output.append("Remote-MTA: dns; \(host.canonical)\r\n")
                 // RFC 3464 section 2.3.6: only what an SMTP server said is a diagnostic of type smtp.
-                Self.write(entry.reply.lines, behind: "Diagnostic-Code: smtp; \(Self.code(entry.reply))", to: &output)
+                Self.write(said.lines, behind: "Diagnostic-Code: smtp; \(Self.code(said))", to: &output)
             }
             if let date = entry.lastAttempt { output.append("Last-Attempt-Date: \(date)\r\n") }
+            // RFC 3464 section 2.3.9: of a delay only.
+            if kind == .delayed, let date = entry.retriesUntil { output.append("Will-Retry-Until: \(date)\r\n") }
         }
     }
 

@@ -145,11 +145,12 @@ final class NoticeDesk {
             returned.contains { $0 >= 0x80 } ? .eightBit : .sevenBit
         let recipients = notice.items.compactMap { item -> Message.Notice.Recipient? in
             guard let stored = queue.shelf.recipient(item.envelope) else { return nil }
+            let entry = queue.schedule.entry(item.envelope)
             return Message.Notice.Recipient(
                 originalRecipient: stored.report.originalRecipient, finalRecipient: stored.recipient,
-                reply: item.reply,
-                lastAttempt: date(
-                    queue.schedule.entry(item.envelope)?.lastTry?.timestamp(wall: wall, now: queue.now) ?? wall))
+                reply: item.reply, diagnostic: stored.reply,
+                lastAttempt: date(entry?.lastTry?.timestamp(wall: wall, now: queue.now) ?? wall),
+                retriesUntil: entry.map { date($0.expires.timestamp(wall: wall, now: queue.now)) })
         }
         let written = Message.Notice(
             kind: notice.kind.written, reportingHost: queue.serverName, recipient: recipient, date: date(wall),

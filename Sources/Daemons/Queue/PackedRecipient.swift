@@ -72,7 +72,7 @@ enum PackedRecipient {
 
     static func bytes(of reply: Reply) -> [UInt8] {
         var bytes: [UInt8] = []
-        reply.encode(to: &bytes)
+        reply.encodeWithHost(to: &bytes)
         return bytes
     }
 
@@ -138,7 +138,7 @@ enum PackedRecipient {
         guard number != TextPool.none else { return nil }
         let bytes = pool[number]
         var reader = WireReader(bytes, 0..<bytes.count)
-        return try? reader.value(Reply.self)
+        return try? Reply(withHost: &reader)
     }
 }
 

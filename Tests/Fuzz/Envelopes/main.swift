@@ -66,12 +66,13 @@ func lookAtNotice(_ kind: Notice.Kind, identifier: String?, _ recipients: [Notic
 func lookAtTexts(_ bytes: [UInt8]) {
     let parts = bytes.split(separator: 0, maxSplits: 3, omittingEmptySubsequences: false)
     func part(_ index: Int) -> String? { parts.count > index ? String(decoding: parts[index], as: UTF8.self) : nil }
-    let reply = Reply(550, EnhancedStatus(5, 1, 1), lines: (part(0) ?? "").split(separator: "\n").map(String.init))
+    var reply = Reply(550, EnhancedStatus(5, 1, 1), lines: (part(0) ?? "").split(separator: "\n").map(String.init))
+    reply.host = Domain(part(3) ?? "")
     let original = part(1)
     let recipients = [
         Notice.Recipient(originalRecipient: original, finalRecipient: joe, reply: reply, lastAttempt: moment),
         Notice.Recipient(
-            finalRecipient: joe, reply: Reply(554, nil, "late"), lastAttempt: moment),
+            finalRecipient: joe, reply: Reply(554, nil, "late"), diagnostic: reply, retriesUntil: moment),
     ]
     for kind in [Notice.Kind.failed, .delayed, .delivered, .relayed] {
         lookAtNotice(kind, identifier: part(2), recipients)

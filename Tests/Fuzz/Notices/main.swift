@@ -12,7 +12,7 @@ import SMTP
 
 let fields: Set = [
     "Original-Envelope-Id", "Reporting-MTA", "Arrival-Date", "Original-Recipient", "Final-Recipient", "Action",
-    "Status", "Remote-MTA", "Diagnostic-Code",
+    "Status", "Remote-MTA", "Diagnostic-Code", "Last-Attempt-Date", "Will-Retry-Until",
 ]
 let boundary = "a-boundary-that-nobody-foresees"
 
@@ -23,7 +23,8 @@ func notice(_ kind: UInt8, _ lines: [ArraySlice<UInt8>]) -> Notice? {
     var parser = ReplyParser()
     let said = Array(lines[3])
     var rest = said.span
-    guard let reply = try? parser.next(from: &rest) else { return nil }
+    guard var reply = try? parser.next(from: &rest) else { return nil }
+    reply.host = domain
     let kinds: [Notice.Kind] = [.failed, .delayed, .delivered, .relayed]
     let date = MailDate(Timestamp(seconds: 1_795_478_400))
     return Notice(
@@ -33,7 +34,7 @@ func notice(_ kind: UInt8, _ lines: [ArraySlice<UInt8>]) -> Notice? {
         recipients: [
             Notice.Recipient(
                 originalRecipient: String(decoding: lines[1], as: UTF8.self), finalRecipient: recipient, reply: reply,
-                remoteHost: domain)
+                retriesUntil: date)
         ], retention: .days(4), returned: .headers(.sevenBit))
 }
 

@@ -152,7 +152,10 @@ final class RelayDialogue {
         let timeout = isContentSent ? RelaySession.verdictTimeout : RelaySession.replyTimeout
         while true {
             do {
-                if let reply = try parser.next(in: connection) { return client.receive(reply) }
+                if var reply = try parser.next(in: connection) {
+                    reply.host = endpoint.name
+                    return client.receive(reply)
+                }
                 try await connection.read(timeoutMilliseconds: timeout)
             } catch ConnectionError.timedOut {
                 return client.timedOut()
