@@ -112,17 +112,12 @@ extension DiskSpool {
     }
 
     private func bodyByHand(_ live: Live, _ offset: Int, _ count: Int) -> [UInt8]? {
-        if live.bodyForm == .parts {
-            var all: [UInt8] = []
-            let isRead: Void? = try? eachPart(of: live) {
-                all += $0
-                return true
-            }
-            return isRead != nil && offset + count <= all.count ? Array(all[offset..<offset + count]) : nil
-        }
+        guard offset + count <= Int(live.bodySize) else { return nil }
         guard let file = try? openBody(live.bodyFile) else { return nil }
-        var bytes = [UInt8](repeating: 0, count: count)
-        let read = try? bytes.withUnsafeMutableBytes { try calls.read(file.number, $0, at: offset) }
-        return read == count ? bytes : nil
+        if live.bodyForm == .parts {
+            var reader = try? BodyPartReader(live.bodyFile, file.number, calls, unsealer.cipher)
+            return try? reader?.bytes(UInt64(offset)..<UInt64(offset + count))
+        }
+        return try? BodyPartReader.read(calls, file.number, offset, count)
     }
 }

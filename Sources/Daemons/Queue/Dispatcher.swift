@@ -20,6 +20,16 @@ final class Dispatcher {
     private var unrecorded: [EnvelopeID: Set<WorkerID>] = [:]
     private var recorded: [WorkerID: [EnvelopeID]] = [:]
 
+    /// Work whose content is in a file.
+    private struct PassedBody {
+        let position: SpoolPosition
+        let batch: Batch
+        let request: QueueToDelivery
+    }
+
+    private var bodies: ArraySlice<PassedBody> = []
+    private var isPassing = false
+
     init(_ queue: QueueProcess) { self.queue = queue }
 
     /// What may be in the hands of the workers is the schedule's to say; see `Limits`.
@@ -155,17 +165,40 @@ final class Dispatcher {
             line.send(request(.inline(content)))
             return
         }
-        do {
-            let body = try queue.spool.openBody(message.position)
-            let parts: [MessagePiece] = pieces.map { piece in
-                switch piece {
-                case .bytes(let bytes): .bytes(bytes)
-                case .body(let offset, let count): .range(offset: offset, length: count)
-                }
+        let parts: [MessagePiece] = pieces.map { piece in
+            switch piece {
+            case .bytes(let bytes): .bytes(bytes)
+            case .body(let offset, let count): .range(offset: offset, length: count)
             }
-            line.send(request(.file(parts)), passing: body)
+        }
+        bodies.append(PassedBody(position: message.position, batch: batch, request: request(.file(parts))))
+        passBodies()
+    }
+
+    /// Hands out one body after the other; one that has to be copied is copied in slices.
+    private func passBodies() {
+        guard !isPassing else { return }
+        isPassing = true
+        Task { [weak self] in
+            while let next = self?.bodies.popFirst() { await self?.pass(next) }
+            self?.isPassing = false
+        }
+    }
+
+    private func pass(_ next: PassedBody) async {
+        do {
+            let body: FileDescriptor
+            if let copy = try queue.spool.bodyCopy(next.position) {
+                while try !copy.step() { await Loop.pause(milliseconds: 0) }
+                guard let copied = copy.take() else { preconditionFailure("a copy is taken once") }
+                body = copied
+            } else {
+                body = try queue.spool.openBody(next.position)
+            }
+            // A worker that died meanwhile was released, and its work with it.
+            workers[next.batch.worker]?.send(next.request, passing: body)
         } catch {
-            unreadable(batch, "\(error)")
+            unreadable(next.batch, "\(error)")
         }
     }
 

@@ -188,8 +188,10 @@ final class NoticeDesk {
             case .bytes(let bytes):
                 content += bytes[Int(skipped)...].prefix(room)
             case .body(let start, let count):
-                guard let body = try? queue.spool.openBody(position) else { return content }
-                content += (try? body.read(at: start + skipped, count: min(room, Int(clamping: count - skipped)))) ?? []
+                let first = start + skipped
+                let last = first + min(UInt64(room), count - skipped)
+                guard let bytes = try? queue.spool.readBody(position, first..<last) else { return content }
+                content += bytes
             }
             skipped = 0
         }

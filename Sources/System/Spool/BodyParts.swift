@@ -130,6 +130,8 @@ struct BodyPartReader {
     private let key: ContentKey?
     private var position = BodyParts.headerSize
     private var part: UInt64 = 0
+    /// Plain bytes of the parts that are behind us.
+    private(set) var passed: UInt64 = 0
 
     init(_ number: UInt64, _ file: Int32, _ calls: any SpoolCalls, _ cipher: Cipher) throws(Fault) {
         self.number = number
@@ -176,8 +178,23 @@ struct BodyPartReader {
         return bytes
     }
 
+    /// The plain bytes of `range`, which must not lie before the next part; parts before it are not read.
+    mutating func bytes(_ range: Range<UInt64>) throws(Fault) -> [UInt8] {
+        var bytes: [UInt8] = []
+        while passed < range.upperBound {
+            let start = passed
+            guard let part = try next(unlessBefore: range.lowerBound) else { continue }
+            let wanted = range.clamped(to: start..<passed)
+            bytes += part[Int(wanted.lowerBound - start)..<Int(wanted.upperBound - start)]
+        }
+        return bytes
+    }
+
     /// The plain bytes of the next part.
-    mutating func next() throws(Fault) -> [UInt8] {
+    mutating func next() throws(Fault) -> [UInt8] { try next(unlessBefore: 0) ?? [] }
+
+    /// nil when the next part ends before `first`: it is passed over.
+    private mutating func next(unlessBefore first: UInt64) throws(Fault) -> [UInt8]? {
         let header = try BodyPartReader.read(calls, file, position, BodyParts.partHeaderSize)
         let (count, size, flags, sum) = header.withUnsafeBytes { buffer in
             (
@@ -188,6 +205,12 @@ struct BodyPartReader {
         guard count > 0, count <= BodyParts.partSize, size <= BodyParts.partSize + Cipher.tagSize else {
             throw .damaged
         }
+        defer {
+            position += BodyParts.partHeaderSize + size
+            part += 1
+            passed += UInt64(count)
+        }
+        if passed + UInt64(count) <= first { return nil }
         let stored = try BodyPartReader.read(calls, file, position + BodyParts.partHeaderSize, size)
         let isRight = header.withUnsafeBytes { header in stored.withUnsafeBytes { BodyParts.sum(header, $0) == sum } }
         guard isRight, flags.contains(.encrypted) == (key != nil) else { throw .damaged }
@@ -209,8 +232,6 @@ struct BodyPartReader {
             plain = inflated
         }
         guard plain.count == count else { throw .damaged }
-        position += BodyParts.partHeaderSize + size
-        part += 1
         return plain
     }
 }

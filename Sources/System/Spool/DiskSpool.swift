@@ -229,52 +229,49 @@ public final class DiskSpool: Spool {
     }
 
     public func openBody(_ position: SpoolPosition) throws(SpoolError) -> FileDescriptor {
-        guard directories != nil else { throw .closed }
-        guard let live = messages[position.sequenceNumber], live.bodyFile != 0 else { throw .unknown }
+        let live = try body(position)
         switch live.bodyForm {
         case .plain:
             do throws(SystemError) { return try openBody(live.bodyFile) } catch { throw .system(error) }
-        case .parts: return try copyBody(live)
+        case .parts:
+            let copy = try BodyCopy(live, self)
+            while try !copy.step() {}
+            guard let descriptor = copy.take() else { preconditionFailure("a copy is taken once") }
+            return descriptor
         }
     }
 
-    /// A copy in memory of a body that stands compressed or encrypted on the disk.
-    private func copyBody(_ live: Live) throws(SpoolError) -> FileDescriptor {
-        let number = memfd_create("body", UInt32(MFD_CLOEXEC))
-        if number < 0 { throw .system(SystemError("memfd_create")) }
-        var failure: SystemError?
-        var size = 0
-        do throws(SpoolError) {
-            try eachPart(of: live) { bytes in
-                bytes.withUnsafeBytes { buffer in
-                    do throws(SystemError) { try calls.write(number, buffer, at: size) } catch { failure = error }
-                }
-                size += bytes.count
-                return failure == nil
-            }
-            if let failure { throw SpoolError.system(failure) }
-        } catch {
-            _ = Glibc.close(number)
-            throw error
+    /// What others need of a body that cannot be handed to them as it stands; nil where it can.
+    public func bodyCopy(_ position: SpoolPosition) throws(SpoolError) -> BodyCopy? {
+        let live = try body(position)
+        switch live.bodyForm {
+        case .plain: return nil
+        case .parts: return try BodyCopy(live, self)
         }
-        return FileDescriptor(owning: number)
     }
 
-    /// The plain bytes of a body in parts, until `take` has had enough.
-    func eachPart(of live: Live, _ take: ([UInt8]) -> Bool) throws(SpoolError) {
+    /// Bytes of a body, however it stands on the disk. They are read at once: let them be few.
+    public func readBody(_ position: SpoolPosition, _ range: Range<UInt64>) throws(SpoolError) -> [UInt8] {
+        let live = try body(position)
+        guard range.upperBound <= live.bodySize else { throw .damaged }
         do throws(BodyPartReader.Fault) {
             let file: FileDescriptor
             do throws(SystemError) { file = try openBody(live.bodyFile) } catch { throw .system(error) }
-            var reader = try BodyPartReader(live.bodyFile, file.number, calls, unsealer.cipher)
-            var size: UInt64 = 0
-            while size < live.bodySize {
-                let part = try reader.next()
-                size += UInt64(part.count)
-                if !take(part) { return }
+            switch live.bodyForm {
+            case .plain: return try BodyPartReader.read(calls, file.number, Int(range.lowerBound), range.count)
+            case .parts:
+                var reader = try BodyPartReader(live.bodyFile, file.number, calls, unsealer.cipher)
+                return try reader.bytes(range)
             }
         } catch {
             throw SpoolError(error)
         }
+    }
+
+    private func body(_ position: SpoolPosition) throws(SpoolError) -> Live {
+        guard directories != nil else { throw .closed }
+        guard let live = messages[position.sequenceNumber], live.bodyFile != 0 else { throw .unknown }
+        return live
     }
 
     func openBody(_ number: UInt64) throws(SystemError) -> FileDescriptor {
