@@ -208,3 +208,8 @@ let package = Package(
 if let wanted = Context.environment["MARTLET_TESTS"]?.split(separator: ",").map(String.init), !wanted.isEmpty {
     package.targets.removeAll { $0.isTest && !wanted.contains($0.name) }
 }
+
+// Whoever only runs it needs nothing of the proof.
+if Context.environment["MARTLET_PROGRAMS_ONLY"] != nil {
+    package.targets.removeAll { $0.path?.hasPrefix("Tests/") == true }
+}
