@@ -51,5 +51,18 @@ extension WholeHouse.Private {
             #expect(
                 result.status == 0 && result.lines == ["there", "gone", "1", "1"], "\(result.output)\(result.errors)")
         }
+
+        @Test func `a host without aliases gets ours, and is not refused for want of them`() throws {
+            let instance = try Instance()
+            let result = try run(
+                instance,
+                """
+                rm -f /etc/aliases
+                etc/setup install --replace >&2
+                cmp /etc/aliases etc/aliases && echo there
+                """)
+            guard let result else { return }
+            #expect(result.status == 0 && result.lines == ["there"], "\(result.output)\(result.errors)")
+        }
     }
 }
