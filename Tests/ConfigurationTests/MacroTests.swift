@@ -8,7 +8,7 @@ struct MacroTests {
         ("x = \"lo port 2525\"\nlisten on $x", "listen on lo port 2525\n"),
         ("p = \"25\"\nlisten on lo port $p", "listen on lo port 25\n"),
         ("d = a\nlisten on $d.example.org", "listen on a.example.org\n"),
-        ("d = \"'/a'\"\nlisten on $d", "listen on \"/a\"\n"),
+        ("d = \"'/a'\"\nlisten on $d lmtp", "listen on \"/a\" lmtp\n"),
         ("a = b\na = c\nlisten on $a", "listen on c\n"),
         ("l = \"listen on\"\n$l eth0", "listen on eth0\n"),
         ("c = \"eth0 # a comment\"\nlisten on $c", "listen on eth0\n"),
