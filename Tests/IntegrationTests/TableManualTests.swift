@@ -9,8 +9,7 @@ extension WholeHouse.Unprivileged {
     struct TableManuals {
         /// The displays behind EXAMPLES, as a reader sees them; a line of its own is a display, too.
         private func examples(_ page: String) throws -> [String] {
-            let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-            let text = try String(contentsOfFile: "/\(root)/man/\(page)", encoding: .utf8)
+            let text = try String(contentsOfFile: "\(Host.root)/man/\(page)", encoding: .utf8)
             var examples: [String] = []
             var display: String?
             var isInSection = false
