@@ -75,4 +75,36 @@ struct QueueLinkTests {
         link.rollback(id)
         #expect(try second.told() == [.wantIDs, .rollback(id)])
     }
+
+    @Test func `what was sent beyond the credit is paid before more is sent`() async throws {
+        let link = QueueLink()
+        let queue = try QueueEnd()
+        link.set(queue.peer)
+        link.add([MessageID(1)])
+        let id = try await link.takeID()
+        let piece = [UInt8](repeating: 0x61, count: 1 << 16)
+        for _ in 0..<QueueToListener.initialCredit / UInt64(piece.count) {
+            try await link.send(piece, of: id)
+            #expect(try queue.told().last == .content(id, piece))
+        }
+        var sent = 0
+        let sender = Task {
+            for _ in 0..<2 {
+                try await link.send(piece, of: id)
+                sent += 1
+            }
+        }
+        func settle() async { for _ in 0..<100 { await Task.yield() } }
+        await settle()
+        #expect(sent == 0)
+        link.credit(id, 1)
+        await settle()
+        #expect(sent == 1)
+        link.credit(id, UInt64(piece.count) - 1)
+        await settle()
+        #expect(sent == 1)
+        link.credit(id, 1)
+        try await sender.value
+        #expect(sent == 2)
+    }
 }

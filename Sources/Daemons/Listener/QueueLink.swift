@@ -23,7 +23,8 @@ final class QueueLink {
     private let timer = Timer()
 
     private struct Transfer {
-        var allowance: UInt64
+        /// What may be sent; below zero after a piece that was larger than what was left.
+        var allowance = Int64(QueueToListener.initialCredit)
         var waiting: UnsafeContinuation<Void, Never>?
     }
 
@@ -69,24 +70,22 @@ final class QueueLink {
     func send(_ bytes: [UInt8], of message: MessageID) async throws(PeerError) {
         guard !bytes.isEmpty else { return }
         guard let peer, open.contains(message) else { throw .gone }
-        let allowance = transfers[message]?.allowance ?? QueueToListener.initialCredit
-        if allowance == 0 {
+        while let allowance = transfers[message]?.allowance, allowance <= 0 {
             await withUnsafeContinuation { transfers[message]?.waiting = $0 }
             guard self.peer === peer, transfers[message] != nil else { throw .gone }
         }
-        // One piece may overdraw the allowance; it is bounded by the size of a buffer.
-        let left = transfers[message]?.allowance ?? QueueToListener.initialCredit
-        let used = UInt64(bytes.count)
-        transfers[message] = Transfer(allowance: left > used ? left - used : 0, waiting: nil)
+        // One piece may overdraw the allowance; it is bounded by the size of a buffer. The next ones wait until that is
+        // paid, or a slow disk would let what is on its way grow by every piece.
+        transfers[message, default: Transfer()].allowance -= Int64(bytes.count)
         peer.send(.content(message, bytes))
     }
 
     func credit(_ message: MessageID, _ bytes: UInt64) {
         guard var transfer = transfers[message] else { return }
-        let (allowance, overflow) = transfer.allowance.addingReportingOverflow(bytes)
+        let (allowance, overflow) = transfer.allowance.addingReportingOverflow(Int64(clamping: bytes))
         transfer.allowance = overflow ? .max : allowance
-        let continuation = transfer.waiting
-        transfer.waiting = nil
+        let continuation = allowance > 0 || overflow ? transfer.waiting : nil
+        if continuation != nil { transfer.waiting = nil }
         transfers[message] = transfer
         continuation?.resume()
     }
