@@ -37,7 +37,7 @@ import Testing
     private func ask(_ ends: Ends, _ request: ControlRequest) {
         Task {
             do throws(PeerError) {
-                try await ends.client?.requestStream(request) { part in
+                try await ends.client?.requestStream(request, timeoutMilliseconds: 3_600_000) { part in
                     ends.heard.append(part)
                     switch part {
                     case .record, .bytes: return .goesOn
@@ -115,7 +115,7 @@ import Testing
         }
         Task {
             do throws(PeerError) {
-                try await ends.client?.requestStream(.stop) { part in
+                try await ends.client?.requestStream(.stop, timeoutMilliseconds: 3_600_000) { part in
                     ends.heard.append(part)
                     ends.client?.close()
                     return .goesOn

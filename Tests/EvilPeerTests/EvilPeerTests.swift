@@ -172,7 +172,7 @@ struct EvilPeerTests {
         stage.unleash()
         expectLogged(
             stage, "complains of parent", "complains of a mailbox", "is ready twice", "said nonsense to parent",
-            "did not answer", within: 60)
+            "did not answer", within: 180)
         #expect(!stage.log.contains("\nline"))
         #expect(stage.log.split(separator: "\n").allSatisfy { $0.utf8.count < 4096 })
         #expect(others.isSubset(of: Set(stage.children.map(\.pid))), "\(stage.log.suffix(3000))")
