@@ -7,7 +7,9 @@ import Testing
 @testable import Host
 
 /// A home directory with a ~/.forward in it, read as its owner would be allowed to.
-@Suite(.enabled(if: geteuid() == 0, "only root can give files away"))
+///
+/// The identity that is taken for reading is the whole process's, so that only one of these tests may run at a time.
+@Suite(.serialized, .enabled(if: geteuid() == 0, "only root can give files away"))
 struct UserFileTests {
     private static let owner: UInt32 = 54_321
     private static let other: UInt32 = 54_322
