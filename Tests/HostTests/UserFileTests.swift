@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: ISC
 
-import Glibc
+import Foundation
 import Posix
 import Testing
 
 @testable import Host
 
 /// A home directory with a ~/.forward in it, read as its owner would be allowed to.
-///
-/// The identity that is taken for reading is the whole process's, so that only one of these tests may run at a time.
-@Suite(.serialized, .enabled(if: geteuid() == 0, "only root can give files away"))
+@Suite(.enabled(if: geteuid() == 0, "only root can give files away"))
 struct UserFileTests {
     private static let owner: UInt32 = 54_321
     private static let other: UInt32 = 54_322
@@ -78,6 +76,23 @@ struct UserFileTests {
         #expect(home.read() == content("alice\n"))
         home.write("alice\n", mode: 0o600, as: 0)
         #expect(isInsecure(home.read()))
+    }
+
+    @Test func `no other thread takes the identity of the user`() throws {
+        var identities: [Substring] = []
+        let threads = "/proc/self/task"
+        let answer = UserFile.withRights(Self.owner, Self.owner) {
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: threads)) ?? [] {
+                let status = try? FileDescriptor.open("\(threads)/\(name)/status", O_RDONLY)
+                let text = (try? status?.readAll(limit: 1 << 16)) ?? []
+                let line = String(decoding: text, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("Uid:") }
+                if let line { identities.append(line.split(separator: "\t")[2]) }
+            }
+            return .absent
+        }
+        #expect(answer == .absent)
+        #expect(identities.filter { $0 == "\(Self.owner)" }.count == 1)
+        #expect(identities.count > 1)
     }
 
     @Test(arguments: [0o620, 0o602, 0o666, 0o622] as [mode_t])

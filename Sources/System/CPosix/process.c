@@ -110,6 +110,17 @@ int martlet_bind_to_parent(pid_t expected_parent) {
     return 0;
 }
 
+int martlet_take_identity(uid_t uid, gid_t gid) {
+    // The group goes first on the way down, the user first on the way back: each needs root.
+    if (uid != 0) {
+        return syscall(SYS_setgroups, 0, NULL) == 0 && syscall(SYS_setresgid, -1, gid, -1) == 0 &&
+                       syscall(SYS_setresuid, -1, uid, -1) == 0
+                   ? 0
+                   : -1;
+    }
+    return syscall(SYS_setresuid, -1, 0, -1) == 0 && syscall(SYS_setresgid, -1, gid, -1) == 0 ? 0 : -1;
+}
+
 int martlet_outlive_parent(void) { return prctl(PR_SET_PDEATHSIG, 0); }
 
 int martlet_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }

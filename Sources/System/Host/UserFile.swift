@@ -53,11 +53,11 @@ public enum UserFile {
         }
     }
 
-    // Root takes the file system identity of the user meanwhile.
-    private static func withRights(_ uid: UInt32, _ gid: UInt32, _ read: () -> Answer) -> Answer {
+    // Root takes the file system identity of the user meanwhile. Only this thread does: beside a daemon's there is no other.
+    static func withRights(_ uid: UInt32, _ gid: UInt32, _ read: () -> Answer) -> Answer {
         guard geteuid() == 0 else { return read() }
-        guard setgroups(0, nil) == 0, setegid(gid) == 0, seteuid(uid) == 0 else {
-            let failure = SystemError("seteuid")
+        guard martlet_take_identity(uid, gid) == 0 else {
+            let failure = SystemError("setresuid")
             takeRootBack()
             return .temporaryFailure("\(failure)")
         }
@@ -68,7 +68,7 @@ public enum UserFile {
 
     // Without root there is no answering for another user. The change has cleared the parent-death signal.
     private static func takeRootBack() {
-        guard seteuid(0) == 0, setegid(0) == 0, martlet_bind_to_parent(getppid()) == 0 else { exit(1) }
+        guard martlet_take_identity(0, 0) == 0, martlet_bind_to_parent(getppid()) == 0 else { exit(1) }
     }
 
     private static func readAsCaller(_ name: String, _ home: String, _ uid: UInt32, _ limit: Int) -> Answer {

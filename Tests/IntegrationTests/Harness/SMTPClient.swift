@@ -69,7 +69,7 @@ final class SMTPClient {
         var rest = bytes[...]
         while !rest.isEmpty {
             var event = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            guard poll(&event, 1, deadline.milliseconds) > 0 else { return false }
+            guard wait(for: &event, deadline) else { return false }
             let count = rest.withUnsafeBytes {
                 Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
             }
@@ -82,9 +82,18 @@ final class SMTPClient {
 
     func send(_ line: String) { send(bytes: Array("\(line)\r\n".utf8)) }
 
+    // A signal for another test of this process is neither an answer nor the end of patience.
+    private func wait(for event: inout pollfd, _ deadline: Deadline) -> Bool {
+        while true {
+            let count = poll(&event, 1, deadline.milliseconds)
+            if count < 0 && errno == EINTR && !deadline.isOver { continue }
+            return count > 0
+        }
+    }
+
     private func more(_ deadline: Deadline) -> Bool {
         var event = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&event, 1, deadline.milliseconds) > 0 else { return false }
+        guard wait(for: &event, deadline) else { return false }
         var buffer = [UInt8](repeating: 0, count: 16384)
         let count = recv(descriptor, &buffer, buffer.count, 0)
         guard count > 0 else { return false }

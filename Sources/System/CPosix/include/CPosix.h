@@ -68,6 +68,9 @@ pid_t martlet_spawn(const struct martlet_child *child);
 void martlet_close_from(int first);
 /* Parent-death signal KILL and not dumpable; -1 when the parent has already gone. */
 int martlet_bind_to_parent(pid_t expected_parent);
+/* The effective user and group of the calling thread and of no other, without supplementary groups; user 0 to go back.
+ * 0, or -1 and errno. The C library's own calls change all threads, and interrupt them with a signal. */
+int martlet_take_identity(uid_t uid, gid_t gid);
 /* Takes the parent-death signal back: for the server that goes into the background. */
 int martlet_outlive_parent(void);
 int martlet_set_no_new_privileges(void);
