@@ -22,6 +22,7 @@ extension SessionDriver {
         return Array("AUTH \(VisibleText(mechanism.array.prefix(32).map { $0 })) (...)".utf8)
     }
 
+    @inline(never)
     func mechanisms() async -> [SASLMechanism] {
         let hasTable: Bool
         switch listener.authentication {
@@ -37,6 +38,7 @@ extension SessionDriver {
         return mechanisms + [.external]
     }
 
+    @inline(never)
     func authenticate(_ mechanism: SASLMechanism, _ claim: SASLClaim) async -> ServerSession.Answer {
         guard let statement, let address else { return .refuse(.notAuthentic) }
         let request: AuthenticationClaim
@@ -111,6 +113,7 @@ extension SessionDriver {
     }
 
     /// What a user may not write as.
+    @inline(never)
     func refusal(of sender: ReversePath) async -> ServerSession.Answer? {
         guard listener.senders != nil, let statement else { return nil }
         guard let answer = try? await owner.lookup.request(.sender(number, statement: statement, sender)) else {
@@ -129,6 +132,7 @@ extension SessionDriver {
     }
 
     /// False when none comes, or none that can be read: then nobody knows whom the session would be with.
+    @inline(never)
     func takeProxyHeader() async -> Bool {
         let deadline = Loop.milliseconds + ListenerProcess.idleMilliseconds
         while true {
@@ -155,6 +159,7 @@ extension SessionDriver {
         }
     }
 
+    @inline(never)
     func turnAway(_ excess: ClientLedger.Excess) async {
         let reply = count(excess)
         let place = address.map { $0.hostText } ?? "local"

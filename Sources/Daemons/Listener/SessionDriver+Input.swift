@@ -13,49 +13,64 @@ import TLS
 
 /// What comes from the client: lines, and content in either form.
 extension SessionDriver {
-    func nextCommand() async -> ServerSession.Action {
+    @inline(never)
+    func nextCommand() async {
         // The whole line must come within the time, not each byte of it.
         let deadline = Loop.milliseconds + ListenerProcess.idleMilliseconds
-        while true {
-            var line: [UInt8] = []
-            let framing = stream.withInput { input in
-                let framing = session.nextLine(in: input)
-                if case .line(let length, _) = framing { line = input.extracting(first: length).array }
-                return framing
-            }
-            switch framing {
-            case .line(_, let consumed):
-                if isEnding, session.transaction == nil { return end("shutdown", session.shutDown()) }
-                stream.consume(consumed)
-                lastCommand = shown(line)
-                session.now = SystemClock.now()
-                return session.receive(line.span, waiting: stream.available)
-            case .violation(let violation):
-                return end("bad-input", session.receive(violation))
-            case .incomplete:
-                do {
-                    try await stream.room()
-                    let now = Loop.milliseconds
-                    guard now < deadline else { return lost(.timedOut) }
-                    let left = deadline - now
-                    let stay = owner.limits.sessionMilliseconds
-                    if stay > 0, session.transaction == nil {
-                        guard now - started < stay else {
-                            owner.counters.add("smtp.limit.session-time")
-                            return lost(.timedOut)
-                        }
-                        try await stream.read(timeoutMilliseconds: min(left, stay - (now - started)))
-                    } else {
-                        try await stream.read(timeoutMilliseconds: left)
-                    }
-                } catch {
-                    return lost(error)
-                }
+        while !takeCommand() {
+            do {
+                try await stream.room()
+                try await stream.read(timeoutMilliseconds: patience(until: deadline))
+            } catch {
+                return lost(error)
             }
         }
     }
 
-    func receiveContent() async -> ServerSession.Action {
+    @inline(never)
+    private func patience(until deadline: UInt64) throws(ConnectionError) -> UInt64 {
+        let now = Loop.milliseconds
+        guard now < deadline else { throw .timedOut }
+        let left = deadline - now
+        let stay = owner.limits.sessionMilliseconds
+        guard stay > 0, session.transaction == nil else { return left }
+        guard now - started < stay else {
+            owner.counters.add("smtp.limit.session-time")
+            throw .timedOut
+        }
+        return min(left, stay - (now - started))
+    }
+
+    /// False when there is no whole line yet.
+    @inline(never)
+    private func takeCommand() -> Bool {
+        var line: [UInt8] = []
+        let framing = stream.withInput { input in
+            let framing = session.nextLine(in: input)
+            if case .line(let length, _) = framing { line = input.extracting(first: length).array }
+            return framing
+        }
+        switch framing {
+        case .line(_, let consumed):
+            if isEnding, session.transaction == nil {
+                end("shutdown", session.shutDown())
+                return true
+            }
+            stream.consume(consumed)
+            lastCommand = shown(line)
+            session.now = SystemClock.now()
+            action = session.receive(line.span, waiting: stream.available)
+            return true
+        case .violation(let violation):
+            end("bad-input", session.receive(violation))
+            return true
+        case .incomplete:
+            return false
+        }
+    }
+
+    @inline(never)
+    func receiveContent() async {
         var decoder = session.makeDecoder()
         var chunk: [UInt8] = []
         beginContent()
@@ -80,12 +95,12 @@ extension SessionDriver {
         }
         lastCommand = [.dot]
         session.now = SystemClock.now()
-        return session.receive(endOfData: decoder.findings, waiting: stream.available)
+        action = session.receive(endOfData: decoder.findings, waiting: stream.available)
     }
 
-    func receiveChunk(
-        _ size: Int, _ order: ServerSession.ChunkOrder, _ place: Command.ChunkPlace
-    ) async -> ServerSession.Action {
+    @inline(never)
+    func receiveChunk() async {
+        guard case .takeChunk(let size, let order, let place) = action else { return }
         if order == .first {
             chunks = session.makeChunkDecoder()
             beginContent()
@@ -112,17 +127,21 @@ extension SessionDriver {
         if place == .last { decoder.finish() }
         chunks = decoder
         session.now = SystemClock.now()
-        return session.receive(endOfChunk: decoder.findings)
+        action = session.receive(endOfChunk: decoder.findings)
     }
 
-    func skip(_ size: Int) async -> ServerSession.Action {
-        var left = size
+    @inline(never)
+    func skip() async {
+        guard case .skip(var left) = action else { return }
         pace = Pace()
         while true {
             let count = min(left, stream.available)
             stream.consume(count)
             left -= count
-            if left == 0 { return session.skipped() }
+            if left == 0 {
+                action = session.skipped()
+                return
+            }
             do {
                 try await readContent()
             } catch {
@@ -159,18 +178,19 @@ extension SessionDriver {
         }
     }
 
-    func lost(_ error: ConnectionError) -> ServerSession.Action {
+    @inline(never)
+    func lost(_ error: ConnectionError) {
         switch error {
-        case .timedOut: return end("timeout", session.timedOut())
-        case .ended: return end("disconnect", session.disconnected())
-        case .failed(let error): return end("io-error: \(error)", session.disconnected())
-        case .broken(let reason): return end("io-error: \(reason)", session.disconnected())
-        case .closed: return end("shutdown", session.shutDown())
+        case .timedOut: end("timeout", session.timedOut())
+        case .ended: end("disconnect", session.disconnected())
+        case .failed(let error): end("io-error: \(error)", session.disconnected())
+        case .broken(let reason): end("io-error: \(reason)", session.disconnected())
+        case .closed: end("shutdown", session.shutDown())
         }
     }
 
-    func end(_ reason: String, _ action: ServerSession.Action) -> ServerSession.Action {
+    func end(_ reason: String, _ action: ServerSession.Action) {
         endReason = reason
-        return action
+        self.action = action
     }
 }

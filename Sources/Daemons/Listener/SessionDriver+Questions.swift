@@ -46,6 +46,7 @@ extension SessionDriver {
         }
     }
 
+    @inline(never)
     func beginTransaction() async -> ServerSession.Answer {
         forgetTransaction()
         do {
@@ -56,6 +57,7 @@ extension SessionDriver {
         }
     }
 
+    @inline(never)
     func expand(_ number: Int, _ recipient: Mailbox, _ report: ReportRequest) async -> ServerSession.Answer {
         guard session.user == nil || authority === owner.lookup.peer else {
             // Whoever took the place of the one that knew the client would take us for a liar.
@@ -88,6 +90,7 @@ extension SessionDriver {
         }
     }
 
+    @inline(never)
     func commit(_ findings: ContentFindings) async -> ServerSession.Answer {
         guard let message, let transaction = session.transaction, !transferFailed else {
             return .disconnect(.temporaryFailure)
@@ -196,6 +199,7 @@ extension SessionDriver {
             tag: listener.tag, user: session.user)
     }
 
+    @inline(never)
     func nameOfListener(_ statement: UInt16, _ address: IPAddress) async -> Domain? {
         guard
             case .named(let name)? = try? await owner.lookup.request(.name(statement: statement, address: address))
@@ -203,6 +207,7 @@ extension SessionDriver {
         return name
     }
 
+    @inline(never)
     func nameOfClient(_ address: IPAddress) async -> String {
         switch await owner.names.name(of: address) {
         case .found(let name, _): name.text

@@ -32,6 +32,10 @@ final class SessionDriver {
     var serverName: Domain
     let listener: ListenStatement
     var session: ServerSession
+    /// What the session wants.
+    var action = ServerSession.Action.awaitCommand
+    /// What protects it.
+    var security: ChannelSecurity?
     var hostName = "localhost"
     /// The name is known without the DNS.
     var isNamed = false
@@ -88,11 +92,51 @@ final class SessionDriver {
         }
     }
 
+    // A session waits for most of its life, and what an asynchronous function holds while it waits is memory of each of
+    // them: hence whatever is a value of some size is a property, and is handled where nothing waits. What is inlined would
+    // be held as well.
     func converse(_ direct: IPAddress?) async {
-        var settings = owner.settings
+        await findNames()
+        tellOfClient()
+        if case .immediate = listener.encryption {
+            guard await handshake(.immediate) else { return await leave() }
+        }
+        open(direct)
+        while let step = nextStep() {
+            switch step {
+            case .command: await nextCommand()
+            case .question: await answerQuestion()
+            case .content: await receiveContent()
+            case .handshake: await startTLS()
+            case .chunk: await receiveChunk()
+            case .skipping: await skip()
+            }
+        }
+        close()
+        await leave()
+    }
+
+    @inline(never)
+    func findNames() async {
         if let localAddress, let statement, let name = await nameOfListener(statement, localAddress) {
             serverName = name
         }
+        if let address { hostName = await nameOfClient(address) }
+    }
+
+    @inline(never)
+    func tellOfClient() {
+        isNamed = true
+        let place = address.map { "\($0.hostText)" } ?? "local"
+        owner.log.info("\(number) smtp connected address=\(place) host=\(VisibleText(hostName))")
+        // Whoever of this host submits is named by the kernel, whatever the message says.
+        if let localUser { owner.log.info("\(number) smtp event=submission uid=\(localUser)") }
+    }
+
+    /// Begins the session with all that is known of the client.
+    @inline(never)
+    func open(_ direct: IPAddress?) {
+        var settings = owner.settings
         settings.serverName = serverName
         if !listener.offersDeliveryNotices { settings.extensions.remove(.deliveryStatus) }
         if listener.speaksLMTP { settings.dialect = .lmtp }
@@ -105,81 +149,86 @@ final class SessionDriver {
                 settings.extensions.insert(.forwardClaims)
             }
         }
-        if let address { hostName = await nameOfClient(address) }
-        isNamed = true
-        let place = address.map { "\($0.hostText)" } ?? "local"
-        owner.log.info("\(number) smtp connected address=\(place) host=\(VisibleText(hostName))")
-        // Whoever of this host submits is named by the kernel, whatever the message says.
-        if let localUser { owner.log.info("\(number) smtp event=submission uid=\(localUser)") }
-
-        let isImmediate: Bool
         switch listener.encryption {
-        case .none:
-            isImmediate = false
-        case .immediate:
-            isImmediate = true
-        case .offered:
-            isImmediate = false
-            settings.encryption = .offered
-        case .required:
-            isImmediate = false
-            settings.encryption = .required
+        case .none, .immediate: break
+        case .offered: settings.encryption = .offered
+        case .required: settings.encryption = .required
         }
-        var client = ServerSession.Client(
-            address: address, hostName: hostName, transport: transport, trust: address == nil ? .submission : .none)
-        var security: ChannelSecurity?
-        if isImmediate {
-            security = await handshake(.immediate)
-            guard security != nil else { return await leave(nil) }
-            client.transport = .tls
-        }
+        let client = ServerSession.Client(
+            address: address, hostName: hostName, transport: security == nil ? transport : .tls,
+            trust: address == nil ? .submission : .none)
         session = ServerSession(settings: settings, client: client, security: security)
         session.now = SystemClock.now()
-        var action = session.begin()
-        while !session.isClosed {
-            switch action {
-            case .reply(let reply):
-                say(reply)
-                action = await nextCommand()
-            case .rollback(let reply):
-                rollback()
-                say(reply)
-                action = await nextCommand()
-            case .ask(let question):
-                let answer = await self.answer(question)
-                session.now = SystemClock.now()
-                action = session.answer(answer)
-            case .startData(let reply):
-                say(reply)
-                action = await receiveContent()
-            case .startTLS(let reply):
-                say(reply)
-                let security = await handshake(.commanded)
-                action = security.map { session.tlsStarted($0) } ?? session.tlsFailed()
-            case .awaitCommand:
-                action = await nextCommand()
-            case .takeChunk(let size, let order, let place):
-                action = await receiveChunk(size, order, place)
-            case .skip(let size):
-                action = await skip(size)
-            case .close:
-                break
-            }
-        }
-        rollback()
-        if let authority, authority === owner.lookup.peer { authority.send(.ended(number)) }
-        if case .close(let reply?) = action { await leave(reply) } else { await leave(nil) }
+        action = session.begin()
     }
 
-    func leave(_ reply: Reply?) async {
-        if let reply { say(reply) }
+    /// What has to be waited for next.
+    enum Step {
+        case command
+        case question
+        case content
+        case handshake
+        case chunk
+        case skipping
+    }
+
+    /// Does what the session wants at once; nil when it is over.
+    @inline(never)
+    func nextStep() -> Step? {
+        guard !session.isClosed else { return nil }
+        switch action {
+        case .reply(let reply):
+            say(reply)
+            return .command
+        case .rollback(let reply):
+            rollback()
+            say(reply)
+            return .command
+        case .startData(let reply):
+            say(reply)
+            return .content
+        case .startTLS(let reply):
+            say(reply)
+            return .handshake
+        case .awaitCommand: return .command
+        case .ask: return .question
+        case .takeChunk: return .chunk
+        case .skip: return .skipping
+        case .close: return nil
+        }
+    }
+
+    @inline(never)
+    func close() {
+        rollback()
+        if let authority, authority === owner.lookup.peer { authority.send(.ended(number)) }
+        if case .close(let reply?) = action { say(reply) }
+    }
+
+    @inline(never)
+    func answerQuestion() async {
+        guard case .ask(let question) = action else { return }
+        let answer = await self.answer(question)
+        session.now = SystemClock.now()
+        action = session.answer(answer)
+    }
+
+    @inline(never)
+    func startTLS() async {
+        let isSecure = await handshake(.commanded)
+        action = if isSecure, let security { session.tlsStarted(security) } else { session.tlsFailed() }
+    }
+
+    @inline(never)
+    func leave() async {
         await stream.finish(hasQuit ? .agreed : .sudden)
         owner.log.info("\(number) smtp disconnected reason=\(endReason)")
     }
 
-    /// What protects the session from now on; nil when the handshake came to nothing, and with it the session.
-    func handshake(_ beginning: TLSBeginning) async -> ChannelSecurity? {
-        guard let statement, let tls = owner.tls, let context = tls.context(of: statement) else { return nil }
+    /// False when the handshake came to nothing, and with it the session.
+    @inline(never)
+    func handshake(_ beginning: TLSBeginning) async -> Bool {
+        guard let statement, let tls = owner.tls, let context = tls.context(of: statement) else { return false }
         do throws(TLSFault) {
             let security = try await stream.startTLS(context, tls.keys, beginning)
             owner.counters.add("smtp.tls")
@@ -188,14 +237,15 @@ final class SessionDriver {
                 owner.log.info(
                     "\(number) smtp cert-check result=\"verified\" fingerprint=\"SHA256:\(certificate.fingerprint)\"")
             }
-            return security
+            self.security = security
+            return true
         } catch {
             endReason = error.isDisconnection ? "disconnect" : "tls-accept-failed"
             if !error.isDisconnection {
                 owner.counters.add("smtp.tls.failed")
                 owner.log.info("\(number) smtp tls error=\"\(VisibleText(error.description))\"")
             }
-            return nil
+            return false
         }
     }
 
