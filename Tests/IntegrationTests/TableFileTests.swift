@@ -29,8 +29,21 @@ extension WholeHouse.Unprivileged {
             let files = try TableFiles(instance)
             let person = instance.people[0]
             let path = try files.write("people", "team: \(person)\n")
-            try instance.start(configuration(instance, "file:\(path)"))
+            let domains = try files.write("domains", "*.example.net\n")
+            try instance.start(
+                """
+                table domains file:\(domains)
+                \(configuration(instance, "file:\(path)"))
+                match from any for domain <domains> action "local"
+
+                """)
             #expect(try answer(instance, "team@example.org")?.hasPrefix("250") == true)
+            #expect(try answer(instance, "team@a.example.net")?.hasPrefix("250") == true)
+            #expect(try answer(instance, "team@example.com")?.hasPrefix("550") == true)
+            try files.write("domains", "example.com\n")
+            #expect(try instance.control("update", "table", "domains").status == 0)
+            #expect(try answer(instance, "team@a.example.net")?.hasPrefix("550") == true)
+            #expect(try answer(instance, "team@example.com")?.hasPrefix("250") == true)
             try files.write("people", "crew: \(person)\n")
             #expect(try answer(instance, "crew@example.org")?.hasPrefix("550") == true)
             #expect(try instance.control("update", "table", "aliases").output == "command succeeded\n")

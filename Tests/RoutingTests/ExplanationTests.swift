@@ -13,7 +13,7 @@ import Testing
         var local = LocalAction(.maildir(path: nil, .unused))
         local.expansion = method
         return Expansion(
-            ruleset: Ruleset(rules, builtIn: builtIn, tables: RandomRules.definitions),
+            ruleset: Ruleset(rules, builtIn: builtIn, held: RandomRules.held),
             actions: [ActionDefinition(name: "a", kind: .local(local))], delimiters: .plus, daemonUsers: [])
     }
 

@@ -18,10 +18,8 @@ enum RandomRules {
         "localhost": ["local", "127.0.0.1", "::1", "192.0.2.1", "2001:db8::1"],
         "localnames": ["localhost", "mx.example.org"],
     ]
-    /// Those that the configuration spells: all but the expressions, which stand in a file, and the broken `x`.
-    static let definitions = tables.filter { $0.key != "r" && !$0.key.hasPrefix("local") }.map { name, keys in
-        TableDefinition(name: name, kind: name == "m" ? .mapping(keys.map { entry($0) }) : .list(keys))
-    }
+    /// Those that are in memory: all but the broken `x`.
+    static let held = tables.filter { !$0.key.hasPrefix("local") }.mapValues(content)
     static let world = DictionaryWorld(tables: tables.mapValues(content), brokenTables: ["x"])
 
     private static func content(_ keys: [String]) -> TableContent {
@@ -32,8 +30,6 @@ enum RandomRules {
 
     static let expressions = Dictionary(
         Set(tables.values.joined()).map { ($0, RegularExpression($0)) }, uniquingKeysWith: { first, _ in first })
-
-    private static func entry(_ key: String) -> TableDefinition.Entry { TableDefinition.Entry(key: key, value: "yes") }
 
     static func rules(_ random: inout TestRandom, atMost most: Int) -> [MatchRule] {
         (0..<Int.random(in: 0...most, using: &random)).map { _ in rule(&random) }

@@ -40,7 +40,7 @@ public struct Expansion: Sendable {
     public static let deepest = 10
     public static let mostNodes = 100_000
 
-    let ruleset: Ruleset
+    private(set) var ruleset: Ruleset
     let actions: [String: ActionDefinition]
     let delimiters: SubaddressDelimiters
     let daemonUsers: Set<String>
@@ -58,6 +58,12 @@ public struct Expansion: Sendable {
         self.daemonUsers = daemonUsers.union([foreignUser])
         self.foreignUser = foreignUser
     }
+
+    /// Decides by the content of `tables` from now on: all tables in memory, of which some was read again.
+    public mutating func use(_ tables: [String: TableContent]) { ruleset = ruleset.with(tables) }
+
+    /// The criterion for which a rule that was not even tried cannot hold.
+    public func criterion(ofLeftOut rule: Int) -> RuleCriterion? { ruleset.criterion(ofLeftOut: rule) }
 
     public func expand(_ request: Request, in world: some ExpansionWorld) async -> Outcome {
         var run = ExpansionRun(expansion: self, request: request, world: world)

@@ -34,7 +34,7 @@ struct ExpansionRun<World: ExpansionWorld> {
             let node = waiting[next]
             next += 1
             // Rules may need no answer from anybody, and a list has thousands of members: others have their turn, too.
-            if next % 64 == 0 { await Task.yield() }
+            if next % 64 == 0 { await world.pause() }
             guard node.depth <= Expansion.deepest else { throw .listProblem }
             switch node.content {
             case .address(let mailbox): try await expand(address: mailbox, node)

@@ -80,6 +80,7 @@ struct TracedWorld<World: ExpansionWorld>: ExpansionWorld {
     let trace: ExpansionTrace
 
     func note(_ event: ExpansionEvent) { trace.note(event) }
+    func pause() async { await world.pause() }
 
     func contains(_ key: String, in name: String, for service: TableService) async throws(TableFailure) -> Bool {
         do throws(TableFailure) {

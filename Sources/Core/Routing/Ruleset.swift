@@ -39,6 +39,9 @@ public struct MatchSubject: Hashable, Sendable {
 
 /// The `match` rules, asked in the order written; the first whose every test holds decides. Those that cannot hold are
 /// not even tried, see ``RuleIndex``.
+///
+/// The tables that are in memory are part of it, as they are at one moment: they answer at once and never fail. When
+/// one is read again, that makes another ruleset, and who is being decided about is so by the one.
 public struct Ruleset: Sendable {
     public enum Decision: Hashable, Sendable {
         /// `rule` counts from 0.
@@ -49,39 +52,75 @@ public struct Ruleset: Sendable {
         case temporaryFailure
     }
 
+    // Some tens of microseconds, except where there are many regular expressions.
+    private static let stepsPerTurn = 64
+
     private let rules: [MatchRule]
     private let builtIn: BuiltInTables
+    private let held: [String: TableContent]
+    let delimiters: SubaddressDelimiters
     private let index: RuleIndex
 
-    /// `tables` are those of the configuration.
-    public init(_ rules: [MatchRule], builtIn: BuiltInTables, tables: [TableDefinition] = []) {
+    /// `held` are the tables of the configuration that are in memory; the others are asked as each decision needs them.
+    public init(
+        _ rules: [MatchRule], builtIn: BuiltInTables, held: [String: TableContent] = [:],
+        delimiters: SubaddressDelimiters = .plus
+    ) {
         self.rules = rules
         self.builtIn = builtIn
-        index = RuleIndex(rules, tables: tables)
+        self.held = held
+        self.delimiters = delimiters
+        index = RuleIndex(rules, tables: held)
+    }
+
+    /// The same rules with the tables as they are now.
+    func with(_ held: [String: TableContent]) -> Ruleset {
+        Ruleset(rules, builtIn: builtIn, held: held, delimiters: delimiters)
     }
 
     public func decide(_ subject: MatchSubject, tables: some TableLookups) async -> Decision {
-        let evaluation = RuleEvaluation(subject: subject, builtIn: builtIn, tables: tables)
-        for index in candidates(for: subject) {
-            let rule = rules[index]
+        var evaluation = RuleEvaluation(subject, self, tables)
+        var candidates = candidates(for: subject)
+        var steps = 0
+        while let candidate = candidates.next() {
+            steps += 1
+            if steps.isMultiple(of: Self.stepsPerTurn) { await tables.pause() }
+            let number: Int
+            switch candidate {
+            case .rule(let rule): number = rule
+            case .group(let group):
+                if evaluation.mayHold(index.groups[group]) { candidates.add(index.groups[group].rules) }
+                continue
+            }
+            let rule = rules[number]
             do throws(TableFailure) {
                 let unmet = try await evaluation.unmet(by: rule)
-                tables.note(.rule(index, unmet: unmet))
+                tables.note(.rule(number, unmet: unmet))
                 guard unmet == nil else { continue }
             } catch {
                 return .temporaryFailure
             }
             switch rule.decision {
-            case .action(let name): return .action(name, rule: index)
-            case .reject: return .reject(rule: index)
+            case .action(let name): return .action(name, rule: number)
+            case .reject: return .reject(rule: number)
             }
         }
         return .noMatch
     }
 
+    /// The criterion for which a rule that was not even tried cannot hold; nil for one that is always tried.
+    func criterion(ofLeftOut rule: Int) -> RuleCriterion? { index.criteria[rule] }
+
+    func content(of table: TableReference) -> TableContent? {
+        switch table {
+        case .builtIn(let table): builtIn[table]
+        case .named(let name): held[name]
+        }
+    }
+
     private func candidates(for subject: MatchSubject) -> RuleCandidates {
         // A key that is too long is an error of the first rule that asks for it, which must not be left out.
-        guard subject.hasUsualKeys else { return RuleCandidates(Array(rules.indices)) }
+        guard subject.hasUsualKeys else { return RuleCandidates(Array(rules.indices), []) }
         return index.candidates(
             for: subject,
             isOwnClient: { builtIn[.localHost]?.contains(subject.client, for: .networkAddress) ?? false },
@@ -89,114 +128,4 @@ public struct Ruleset: Sendable {
                 builtIn[.localNames]?.contains(subject.destination.domain.canonical, for: .domain) ?? false
             })
     }
-}
-
-/// The tests of one rule against one subject, in the order tag, from, for, helo, auth, tls, mail-from, rcpt-to.
-private struct RuleEvaluation<Tables: TableLookups> {
-    let subject: MatchSubject
-    let builtIn: BuiltInTables
-    let tables: Tables
-
-    /// The first criterion that is not met; nil when the rule holds.
-    func unmet(by rule: MatchRule) async throws(TableFailure) -> RuleCriterion? {
-        if let tag = rule.tag {
-            let isMatch = try await matches(subject.origin.tag ?? "", tag.test, .text)
-            guard isMatch == (tag.sense == .holds) else { return .tag }
-        }
-        guard try await holdsOrigin(rule.origin) else { return .from }
-        guard try await holdsDestination(rule.destination) else { return .destination }
-        if let helo = rule.helo {
-            let isMatch = try await matches(subject.origin.greeting, helo.test, .domain)
-            guard isMatch == (helo.sense == .holds) else { return .helo }
-        }
-        if let authentication = rule.authentication {
-            let isMatch = try await holdsAuthentication(authentication.test)
-            guard isMatch == (authentication.sense == .holds) else { return .authentication }
-        }
-        if let encryption = rule.encryption {
-            switch encryption.test {
-            case .encrypted: guard subject.isEncrypted == (encryption.sense == .holds) else { return .encryption }
-            }
-        }
-        if let sender = rule.sender {
-            let isMatch = try await matches(subject.sender.mailbox?.tableKey ?? "@", sender.test, .mailbox)
-            guard isMatch == (sender.sense == .holds) else { return .sender }
-        }
-        if let recipient = rule.recipient {
-            let isMatch = try await matches(subject.destination.tableKey, recipient.test, .mailbox)
-            guard isMatch == (recipient.sense == .holds) else { return .recipient }
-        }
-        return nil
-    }
-
-    private func holdsOrigin(_ criterion: MatchRule.Criterion<MatchRule.Origin>) async throws(TableFailure) -> Bool {
-        let isMatch: Bool
-        switch criterion.test {
-        case .socket:
-            isMatch = subject.clientAddress == nil
-        case .local:
-            isMatch = try await matches(subject.client, TablePattern(.builtIn(.localHost)), .networkAddress)
-        case .any:
-            isMatch = true
-        case .source(let pattern):
-            isMatch = try await matches(subject.client, pattern, .networkAddress)
-        case .reverseName(let pattern):
-            let name = subject.origin.hostName
-            let isNamed = !name.isEmpty && name != "<unknown>"
-            if let pattern {
-                // Without a name the question cannot be asked, so not even its negation holds.
-                guard isNamed else { return false }
-                isMatch = try await matches(name, pattern, .domain)
-            } else {
-                isMatch = isNamed
-            }
-        }
-        return isMatch == (criterion.sense == .holds)
-    }
-
-    private func holdsDestination(
-        _ criterion: MatchRule.Criterion<MatchRule.Destination>
-    ) async throws(TableFailure) -> Bool {
-        let domain = subject.destination.domain.canonical
-        let isMatch =
-            switch criterion.test {
-            case .local: try await matches(domain, TablePattern(.builtIn(.localNames)), .domain)
-            case .any: true
-            case .domain(let pattern): try await matches(domain, pattern, .domain)
-            }
-        return isMatch == (criterion.sense == .holds)
-    }
-
-    private func holdsAuthentication(_ test: MatchRule.Authentication) async throws(TableFailure) -> Bool {
-        guard subject.isAuthenticated else { return false }
-        switch test {
-        case .anyUser:
-            return true
-        case .user(let pattern):
-            guard let user = subject.origin.user else { return false }
-            return try await matches(user, pattern, user.utf8.contains(UInt8(ascii: "@")) ? .mailbox : .text)
-        }
-    }
-
-    private func matches(
-        _ key: String, _ pattern: TablePattern, _ service: TableService
-    ) async throws(TableFailure) -> Bool {
-        let service: TableService =
-            switch pattern.syntax {
-            case .ordinary: service
-            case .regularExpression: .regularExpression
-            }
-        guard key.utf8.count <= TableContent.longestKey else { throw TableFailure() }
-        if case .builtIn(let table) = pattern.table, let content = builtIn[table] {
-            let isThere = content.contains(key, for: service)
-            tables.note(.table(pattern.table, key: key, service, isThere ? .present : .absent))
-            return isThere
-        }
-        return try await tables.contains(key, in: pattern.table.name, for: service)
-    }
-}
-
-extension Mailbox {
-    /// As tables know it: without quotes.
-    fileprivate var tableKey: String { "\(localPart.text)@\(domain.canonical)" }
 }

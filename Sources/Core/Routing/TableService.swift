@@ -35,8 +35,11 @@ public protocol TableLookups {
     func next(in name: String, for service: TableService) async throws(TableFailure) -> String?
     /// Hears what is found on the way; who only serves mail need not listen.
     func note(_ event: ExpansionEvent)
+    /// Comes back when others had their turn: what asks nobody may still be long.
+    func pause() async
 }
 
 extension TableLookups {
     public func note(_ event: ExpansionEvent) {}
+    public func pause() async { await Task.yield() }
 }

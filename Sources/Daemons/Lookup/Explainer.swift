@@ -12,24 +12,21 @@ final class Explainer {
     private static let nameMilliseconds: UInt64 = 10_000
 
     private let configuration: ServerConfiguration
-    private let expansion: Expansion
     private let world: HostWorld
     private let authenticator: Authenticator
     private let serverName: Domain
 
     init(
-        _ configuration: ServerConfiguration, expansion: Expansion, world: HostWorld, authenticator: Authenticator,
-        serverName: Domain
+        _ configuration: ServerConfiguration, world: HostWorld, authenticator: Authenticator, serverName: Domain
     ) {
         self.configuration = configuration
-        self.expansion = expansion
         self.world = world
         self.authenticator = authenticator
         self.serverName = serverName
     }
 
     func answer(
-        _ recipient: HypotheticalRecipient, resolver: Peer<FromResolver, ToResolver>?
+        _ recipient: HypotheticalRecipient, by expansion: Expansion, resolver: Peer<FromResolver, ToResolver>?
     ) async -> [ControlAnswer] {
         let listener: ListenStatement
         switch ListenerChoice.choose(for: recipient, among: configuration.listeners) {
@@ -43,7 +40,7 @@ final class Explainer {
             serverName: listener.hostname.flatMap { Domain($0) } ?? serverName,
             greeting: recipient.greeting ?? Self.greeting(of: recipient.client, name), hostName: name,
             address: recipient.client, tag: listener.tag, user: user)
-        let steps = ExplanationSteps(configuration)
+        let steps = ExplanationSteps(configuration, expansion)
         var rows = [steps.row(of: listener), steps.row(of: origin, isSecure: recipient.isSecure)]
         if let user, let senders = listener.senders {
             // The answer to MAIL; without it no recipient is asked about.

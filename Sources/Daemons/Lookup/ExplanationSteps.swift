@@ -8,9 +8,16 @@ import Routing
 
 /// The steps of an explanation as records: `step`, where the statement stands that it is about, and what was found.
 nonisolated struct ExplanationSteps {
-    private let configuration: ServerConfiguration
+    // More of them in a row that were not tried are only counted.
+    private static let mostLeftOut = 16
 
-    init(_ configuration: ServerConfiguration) { self.configuration = configuration }
+    private let configuration: ServerConfiguration
+    private let expansion: Expansion
+
+    init(_ configuration: ServerConfiguration, _ expansion: Expansion) {
+        self.configuration = configuration
+        self.expansion = expansion
+    }
 
     func row(of listener: ListenStatement) -> [ControlField] {
         row("listen", listener.location, configuration.text(of: listener), nil)
@@ -50,13 +57,11 @@ nonisolated struct ExplanationSteps {
                 nextRule = 0
                 rows.append(row("address", nil, "<\(mailbox)>", isInternal ? "arose on this host" : nil))
             case .rule(let number, let unmet):
-                if number > nextRule { rows.append(leftOut(nextRule..<number)) }
+                rows += leftOut(nextRule..<number)
                 nextRule = number + 1
-                rows.append(rule(number, unmet.map { "not met: \($0.rawValue)" } ?? "holds"))
+                rows.append(rule(number, unmet.map(Self.text(ofUnmet:)) ?? "holds"))
             case .decision(let decision):
-                if case .noMatch = decision, nextRule < configuration.rules.count {
-                    rows.append(leftOut(nextRule..<configuration.rules.count))
-                }
+                if case .noMatch = decision { rows += leftOut(nextRule..<configuration.rules.count) }
                 rows += self.rows(of: decision)
             case .table(let table, let key, let service, let finding):
                 rows.append(self.table(table, key, service, finding))
@@ -81,11 +86,17 @@ nonisolated struct ExplanationSteps {
         return row("match", rule.location, configuration.text(of: rule), finding)
     }
 
-    private func leftOut(_ numbers: Range<Int>) -> [ControlField] {
+    private func leftOut(_ numbers: Range<Int>) -> [[ControlField]] {
+        guard numbers.count > Self.mostLeftOut else {
+            return numbers.map {
+                rule($0, expansion.criterion(ofLeftOut: $0).map(Self.text(ofUnmet:)) ?? "cannot hold")
+            }
+        }
         let first = configuration.rules[numbers.lowerBound]
-        if numbers.count == 1 { return rule(numbers.lowerBound, "cannot hold") }
-        return row("match", first.location, "\(numbers.count) statements from here", "cannot hold")
+        return [row("match", first.location, "\(numbers.count) statements from here", "cannot hold")]
     }
+
+    private static func text(ofUnmet criterion: RuleCriterion) -> String { "not met: \(criterion.rawValue)" }
 
     private func rows(of decision: Ruleset.Decision) -> [[ControlField]] {
         switch decision {

@@ -7,6 +7,7 @@ import Configuration
 import IPC
 import Mail
 import Posix
+import Reactor
 import Routing
 
 /// What an expansion asks, answered from the tables and by Parent.
@@ -40,6 +41,9 @@ final class HostWorld: ExpansionWorld {
     @MainActor func next(in name: String, for service: TableService) async throws(TableFailure) -> String? {
         try await tables.next(in: name, for: service)
     }
+
+    // Not only a yield: other tasks would have their turn, but no descriptor.
+    @MainActor func pause() async { await Loop.pause(milliseconds: 0) }
 
     @MainActor func user(named name: String) async -> UserLookup { await users.user(named: name) }
 

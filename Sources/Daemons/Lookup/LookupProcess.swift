@@ -22,7 +22,7 @@ final class LookupProcess: DaemonProcess {
     private let tables: LookupTables
     private let users = UserDirectory()
     private let world: HostWorld
-    private let expansion: Expansion
+    private var expansion: Expansion
     private let claims: ListenerClaims
     private let authenticator: Authenticator
     private let relayQuestions: RelayQuestions
@@ -59,14 +59,14 @@ final class LookupProcess: DaemonProcess {
         let builtIn = BuiltInTables(
             serverName: serverName, addresses: assignment.localAddresses.compactMap { IPAddress($0) })
         expansion = Expansion(
-            ruleset: Ruleset(configuration.rules, builtIn: builtIn, tables: configuration.tables),
+            ruleset: Ruleset(configuration.rules, builtIn: builtIn, delimiters: delimiters),
             actions: configuration.actions, delimiters: delimiters, daemonUsers: Self.daemonUsers)
         authenticator = Authenticator(
             configuration.listeners, tables: tables, users: users, delimiters: delimiters)
         claims = ListenerClaims(configuration.listeners, serverName: serverName)
         relayQuestions = RelayQuestions(configuration, tables: tables, log: child.log)
         explainer = Explainer(
-            configuration, expansion: expansion, world: world, authenticator: authenticator, serverName: serverName)
+            configuration, world: world, authenticator: authenticator, serverName: serverName)
     }
 
     // No mail is delivered to a daemon of this house; `_martletu` is whom foreign programs run as.
@@ -89,6 +89,7 @@ final class LookupProcess: DaemonProcess {
         if let table = tables.memory.missing.first {
             throw TableFault(description: "table \"\(table.name)\": its file was not opened")
         }
+        expansion.use(tables.memory.contents)
         try await tables.begin(streams)
         child.peerArrived = { [self] grant, descriptor in join(grant, descriptor) }
         child.drained = { [self] seconds in drain(seconds) }
@@ -133,6 +134,8 @@ final class LookupProcess: DaemonProcess {
                 } catch {
                     refusal = error.description
                 }
+                // Of several tables in one file some may have been read.
+                expansion.use(tables.memory.contents)
                 updated(table, refusal, correlation)
             }
         case .updateProgram(let table):
@@ -346,7 +349,7 @@ final class LookupProcess: DaemonProcess {
     private func answer(_ request: ControlRequest) async -> [ControlAnswer] {
         switch request {
         case .explain(let recipient):
-            return await explainer.answer(recipient, resolver: resolver)
+            return await explainer.answer(recipient, by: expansion, resolver: resolver)
         case .showStatistics:
             counters.set("lookup.running", Int64(running))
             return counters.answers

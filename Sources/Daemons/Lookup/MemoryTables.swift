@@ -22,7 +22,7 @@ final class MemoryTables: TableLookups {
     private let uses: [TableUse]
     private let needs: TableNeeds
     private let delimiters: SubaddressDelimiters
-    private var contents: [String: TableContent] = [:]
+    private(set) var contents: [String: TableContent] = [:]
     private var rotations: [String: TableRotation] = [:]
     /// Of the tables that are asked for credentials.
     private var surveys: [String: CredentialSurvey] = [:]

@@ -45,8 +45,7 @@ struct World: ExpansionWorld {
     let aliases: TableContent
 
     func contains(_ key: String, in name: String, for service: TableService) async throws(TableFailure) -> Bool {
-        // The domain of the rule is in a table of its own.
-        name == "f" ? aliases.contains(key, for: service) : true
+        aliases.contains(key, for: service)
     }
     func value(of key: String, in name: String, for service: TableService) async throws(TableFailure) -> String? {
         aliases.value(of: key, for: service)
@@ -89,10 +88,13 @@ func measureExpansion(_ members: Int, _ seconds: Double) async {
     else { return print("no configuration") }
     let list = (0..<members).map { "user\($0)" }.joined(separator: ", ")
     let world = World(aliases: TableContent(mapping: [("team", list)]))
+    let held = Dictionary(
+        configuration.tables.compactMap { table in TableContent(table.kind).map { (table.name, $0) } },
+        uniquingKeysWith: { first, _ in first })
     let expansion = Expansion(
         ruleset: Ruleset(
             configuration.rules, builtIn: BuiltInTables(serverName: server, addresses: []),
-            tables: configuration.tables),
+            held: held),
         actions: configuration.actions, delimiters: .plus, daemonUsers: [])
     let origin = Origin(
         serverName: server, greeting: "client.example.net", hostName: "client.example.net",
