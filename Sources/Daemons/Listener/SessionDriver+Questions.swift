@@ -13,37 +13,83 @@ import TLS
 
 /// What the session asks, and who answers it.
 extension SessionDriver {
-    func answer(_ question: ServerSession.Question) async -> ServerSession.Answer {
+    enum Consideration {
+        case now(ServerSession.Answer)
+        case after(Step)
+    }
+
+    /// The answer where nobody else has to be asked, or what has to be done for it.
+    func answer(_ question: ServerSession.Question) -> Consideration {
         switch question {
         case .connect:
-            if let address, !isNamed { hostName = await nameOfClient(address) }
-            return .proceed
+            return address == nil || isNamed ? .now(.proceed) : .after(.name)
         case .greeting:
-            if session.isSecure, session.user == nil { session.mechanisms = await mechanisms() }
-            return .proceed
+            return session.isSecure && session.user == nil ? .after(.mechanisms) : .now(.proceed)
         case .startTLS, .data, .reset, .noop, .quit:
-            return .proceed
-        case .authenticate(let mechanism, let claim):
-            return await authenticate(mechanism, claim)
+            return .now(.proceed)
+        case .authenticate:
+            return .after(.authentication)
         case .client(let claim):
             take(claim)
-            return .proceed
+            return .now(.proceed)
         case .forward(let claim):
             owner.log.info("\(number) smtp event=xforward\(Self.text(of: claim))")
-            return .proceed
-        case .mail(let sender, _, _):
+            return .now(.proceed)
+        case .mail:
             if let address, let excess = owner.ledger.message(address, at: Loop.milliseconds) {
-                return .refuse(count(excess))
+                return .now(.refuse(count(excess)))
             }
-            if session.user != nil, let refusal = await refusal(of: sender) { return refusal }
-            return await beginTransaction()
-        case .recipient(_, let recipient, _) where owner.ledger.limits.recipientRate > 0 && !isTimely(recipient):
-            return .refuse(count(.recipients))
-        case .recipient(let number, let recipient, let report):
-            return await expand(number, recipient, report)
-        case .endOfData(let findings):
-            return await commit(findings)
+            return .after(.sender)
+        case .recipient(_, let recipient, _):
+            if owner.ledger.limits.recipientRate > 0, !isTimely(recipient) {
+                return .now(.refuse(count(.recipients)))
+            }
+            return .after(.recipient)
+        case .endOfData:
+            return .after(.commit)
         }
+    }
+
+    func give(_ answer: ServerSession.Answer) {
+        session.now = SystemClock.now()
+        action = session.answer(answer)
+    }
+
+    @inline(never)
+    func findName() async {
+        if let address { hostName = await nameOfClient(address) }
+        give(.proceed)
+    }
+
+    @inline(never)
+    func findMechanisms() async {
+        session.mechanisms = await mechanisms()
+        give(.proceed)
+    }
+
+    @inline(never)
+    func authenticate() async {
+        guard case .ask(.authenticate(let mechanism, let claim)) = action else { return }
+        give(await authenticate(mechanism, claim))
+    }
+
+    @inline(never)
+    func askForSender() async {
+        guard case .ask(.mail(let sender, _, _)) = action else { return }
+        if session.user != nil, let refusal = await refusal(of: sender) { return give(refusal) }
+        give(await beginTransaction())
+    }
+
+    @inline(never)
+    func askForRecipient() async {
+        guard case .ask(.recipient(let number, let recipient, let report)) = action else { return }
+        give(await expand(number, recipient, report))
+    }
+
+    @inline(never)
+    func askForCommit() async {
+        guard case .ask(.endOfData(let findings)) = action else { return }
+        give(await commit(findings))
     }
 
     @inline(never)

@@ -105,7 +105,12 @@ final class SessionDriver {
         while let step = nextStep() {
             switch step {
             case .command: await nextCommand()
-            case .question: await answerQuestion()
+            case .name: await findName()
+            case .mechanisms: await findMechanisms()
+            case .authentication: await authenticate()
+            case .sender: await askForSender()
+            case .recipient: await askForRecipient()
+            case .commit: await askForCommit()
             case .content: await receiveContent()
             case .handshake: await startTLS()
             case .chunk: await receiveChunk()
@@ -165,7 +170,12 @@ final class SessionDriver {
     /// What has to be waited for next.
     enum Step {
         case command
-        case question
+        case name
+        case mechanisms
+        case authentication
+        case sender
+        case recipient
+        case commit
         case content
         case handshake
         case chunk
@@ -175,27 +185,33 @@ final class SessionDriver {
     /// Does what the session wants at once; nil when it is over.
     @inline(never)
     func nextStep() -> Step? {
-        guard !session.isClosed else { return nil }
-        switch action {
-        case .reply(let reply):
-            say(reply)
-            return .command
-        case .rollback(let reply):
-            rollback()
-            say(reply)
-            return .command
-        case .startData(let reply):
-            say(reply)
-            return .content
-        case .startTLS(let reply):
-            say(reply)
-            return .handshake
-        case .awaitCommand: return .command
-        case .ask: return .question
-        case .takeChunk: return .chunk
-        case .skip: return .skipping
-        case .close: return nil
+        while !session.isClosed {
+            switch action {
+            case .reply(let reply):
+                say(reply)
+                return .command
+            case .rollback(let reply):
+                rollback()
+                say(reply)
+                return .command
+            case .startData(let reply):
+                say(reply)
+                return .content
+            case .startTLS(let reply):
+                say(reply)
+                return .handshake
+            case .ask(let question):
+                switch answer(question) {
+                case .now(let answer): give(answer)
+                case .after(let step): return step
+                }
+            case .awaitCommand: return .command
+            case .takeChunk: return .chunk
+            case .skip: return .skipping
+            case .close: return nil
+            }
         }
+        return nil
     }
 
     @inline(never)
@@ -203,14 +219,6 @@ final class SessionDriver {
         rollback()
         if let authority, authority === owner.lookup.peer { authority.send(.ended(number)) }
         if case .close(let reply?) = action { say(reply) }
-    }
-
-    @inline(never)
-    func answerQuestion() async {
-        guard case .ask(let question) = action else { return }
-        let answer = await self.answer(question)
-        session.now = SystemClock.now()
-        action = session.answer(answer)
     }
 
     @inline(never)
