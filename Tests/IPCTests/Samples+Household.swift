@@ -21,7 +21,8 @@ extension Samples {
         Assignment(
             role: .listener, worker: 2, generation: 9, configuration: "match from any for any reject\n",
             serverName: "mx.example.org", localAddresses: ["192.0.2.1", "2001:db8::1"], logsDebug: true,
-            logsToStream: false, uid: uid, gid: uid, descriptorLimit: 1024)
+            logsToStream: false, uid: uid, gid: uid, descriptorLimit: 1024,
+            paused: uid == nil ? [] : [.mta, .smtp])
     }
 
     static let childToParent: [ChildToParent] = [

@@ -68,6 +68,22 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `what is paused from the start waits for somebody to resume it`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual(), ["-P", "mda", "-Psmtp"])
+            let status = try instance.control("show", "status").output
+            for state in ["MDA paused", "MTA running", "SMTP paused"] { #expect(status.contains(state), "\(status)") }
+            #expect(instance.log.wait(for: "info: mda is paused (martletctl resume mda)") != nil)
+            let early = try instance.client()
+            #expect(try instance.control("resume", "smtp").status == 0)
+            try early.greet()
+            try early.submit(from: "alice@example.org", to: ["\(instance.people[0])@example.org"], "Subject: early")
+            #expect(try instance.queueLines().count == 1)
+            #expect(try instance.control("resume", "mda").status == 0)
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            try instance.stop()
+        }
+
         @Test func `removed envelopes are gone, the others are delivered`() throws {
             let (instance, sink) = try start(3)
             let ids = try identifiers(instance)

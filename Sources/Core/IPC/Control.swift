@@ -3,7 +3,7 @@
 public import Mail
 
 /// A service that an administrator may pause.
-public enum PausableService: UInt8, Hashable, Sendable, WireValue {
+public enum PausableService: UInt8, CaseIterable, Hashable, Sendable, WireValue {
     case mda = 1
     case mta = 2
     case smtp = 3

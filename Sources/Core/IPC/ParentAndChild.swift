@@ -19,11 +19,13 @@ public struct Assignment: Hashable, Sendable {
     public var gid: UInt32?
     /// The most descriptors it may have.
     public var descriptorLimit: UInt64
+    /// What is paused from the beginning, until an administrator resumes it.
+    public var paused: [PausableService]
 
     public init(
         role: Role, worker: UInt16, generation: UInt32, configuration: String, serverName: String,
         localAddresses: [String], logsDebug: Bool, logsToStream: Bool, uid: UInt32?, gid: UInt32?,
-        descriptorLimit: UInt64
+        descriptorLimit: UInt64, paused: [PausableService]
     ) {
         self.role = role
         self.worker = worker
@@ -36,6 +38,7 @@ public struct Assignment: Hashable, Sendable {
         self.uid = uid
         self.gid = gid
         self.descriptorLimit = descriptorLimit
+        self.paused = paused
     }
 }
 
@@ -270,6 +273,7 @@ extension Assignment: WireValue {
         uid.encode(to: &output)
         gid.encode(to: &output)
         descriptorLimit.encode(to: &output)
+        paused.encode(to: &output)
     }
 
     public init(from reader: inout WireReader) throws(WireError) {
@@ -277,7 +281,7 @@ extension Assignment: WireValue {
             role: try reader.value(), worker: try reader.value(), generation: try reader.value(),
             configuration: try reader.value(), serverName: try reader.value(), localAddresses: try reader.value(),
             logsDebug: try reader.value(), logsToStream: try reader.value(), uid: try reader.value(),
-            gid: try reader.value(), descriptorLimit: try reader.value())
+            gid: try reader.value(), descriptorLimit: try reader.value(), paused: try reader.value())
     }
 }
 

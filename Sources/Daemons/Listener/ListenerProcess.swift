@@ -101,6 +101,7 @@ final class ListenerProcess: DaemonProcess {
                 desk = ControlDesk(descriptor, role: .listener) { [unowned self] in answer($0) }
             }
         }
+        if child.assignment.paused.contains(.smtp) { pause() }
         child.ready()
     }
 
@@ -246,8 +247,7 @@ final class ListenerProcess: DaemonProcess {
             return [.record([ControlField(name: "SMTP", value: .text(state))]), .done(count: 1)]
         case .pause(.smtp):
             guard !isPaused else { return [.failed("SMTP is already paused")] }
-            isPaused = true
-            for acceptor in acceptors { acceptor.pause() }
+            pause()
             return [.done(count: 0)]
         case .resume(.smtp):
             guard isPaused else { return [.failed("SMTP is not paused")] }
@@ -265,6 +265,11 @@ final class ListenerProcess: DaemonProcess {
 
     // With little time the host is stopping, and idle clients are told so; with much time there is a new
     // configuration, and each session goes on to its own end under the old one.
+    private func pause() {
+        isPaused = true
+        for acceptor in acceptors { acceptor.pause() }
+    }
+
     private func drain(_ seconds: UInt32) {
         isDraining = true
         acceptors = []

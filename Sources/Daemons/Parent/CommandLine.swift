@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Configuration
+import IPC
 
 /// What martletd was asked to do.
 nonisolated struct Invocation: Hashable, Sendable {
@@ -8,7 +9,7 @@ nonisolated struct Invocation: Hashable, Sendable {
     static let defaultFile = "/etc/martlet/martlet.conf"
     static let usage = """
         martletd, version \(version)
-        usage: martletd [-dFhnv] [-D macro=value] [-f file] [-T subsystem] [--instance directory]
+        usage: martletd [-dFhnv] [-D macro=value] [-f file] [-P mda|mta|smtp] [-T subsystem] [--instance directory]
 
         """
 
@@ -29,6 +30,8 @@ nonisolated struct Invocation: Hashable, Sendable {
     var isVerbose = false
     var file = defaultFile
     var definitions: [MacroDefinition] = []
+    /// What waits to be resumed, in the order of the names that follow -P.
+    var paused: [PausableService] = []
     /// The directory of a private instance.
     var instance: String?
 
@@ -70,15 +73,13 @@ nonisolated struct Invocation: Hashable, Sendable {
             case "h":
                 task = .showUsage
                 return
-            case "f", "D", "T":
+            case "f", "D", "P", "T":
                 let attached = String(letters)
                 letters = ""
                 guard let value = attached.isEmpty ? rest.popFirst() : attached, !value.isEmpty else {
                     throw Mistake(reason: "-\(letter) needs a value")
                 }
                 try set(letter, value)
-            case "P":
-                throw Mistake(reason: "-P is not there: when the server runs, say martletctl pause mda, mta or smtp")
             case "B":
                 throw Mistake(reason: "-B is not there: the queue, its schedule and statistics are of one kind")
             default:
@@ -94,6 +95,11 @@ nonisolated struct Invocation: Hashable, Sendable {
                 throw Mistake(reason: "-D needs macro=value, not \(value)")
             }
             definitions.append(definition)
+        case "P":
+            guard let service = PausableService.allCases.first(where: { "\($0)" == value }) else {
+                throw Mistake(reason: "-P pauses mda, mta or smtp, not \(value)")
+            }
+            if !paused.contains(service) { paused.append(service) }
         case "T":
             guard Self.subsystems.contains(value) else { throw Mistake(reason: "-T knows no subsystem \(value)") }
             isVerbose = true
@@ -113,6 +119,7 @@ nonisolated struct Invocation: Hashable, Sendable {
         var arguments = ["--background", "-f", absolute(file)]
         if isVerbose { arguments.append("-v") }
         for definition in definitions { arguments += ["-D", "\(definition.name)=\(definition.value)"] }
+        for service in paused { arguments += ["-P", "\(service)"] }
         if let instance { arguments += ["--instance", absolute(instance)] }
         return arguments
     }

@@ -216,6 +216,7 @@ final class House {
     func serve() {
         phase = .serving
         log.info("info: Martlet \(Invocation.version) starting")
+        for service in invocation.paused { log.info("info: \(service) is paused (martletctl resume \(service))") }
         do {
             try estate.writePid()
             try desk.open(estate.takeControlSocket(Paths.parentControl))

@@ -73,6 +73,8 @@ final class QueueProcess: DaemonProcess {
         serverName = name
         schedule = RunQueue()
         ledger = NoticeLedger()
+        schedule.setPaused(child.assignment.paused.contains(.mda), .local)
+        schedule.setPaused(child.assignment.paused.contains(.mta), .relay)
         guard configure(child.assignment.configuration) else { child.leave(because: "configuration unreadable") }
     }
 
