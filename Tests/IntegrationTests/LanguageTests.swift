@@ -8,10 +8,10 @@ extension WholeHouse.Private {
     /// Configurations as people write them, and whether real mail goes where they say.
     struct Language {
         // Addresses from which clients come that are not this host, though they are reached on it.
-        private static let outside = "203.0.113.7"
-        private static let ours = "198.51.100.7"
+        static let outside = "203.0.113.7"
+        static let ours = "198.51.100.7"
 
-        private func instance(_ configuration: (Instance) throws -> String) throws -> Instance {
+        func instance(_ configuration: (Instance) throws -> String) throws -> Instance {
             for network in ["203.0.113.0/24", "198.51.100.0/24"] {
                 let result = try Program.run(["ip", "route", "replace", "local", network, "dev", "lo"])
                 try #require(result.status == 0, "\(result.errors)")
@@ -22,7 +22,7 @@ extension WholeHouse.Private {
         }
 
         /// Knows the records given, and that there are no others: nobody waits for the name of a client.
-        private func nameServer(_ records: String...) throws -> Program {
+        func nameServer(_ records: String...) throws -> Program {
             let server = try Program(["python3", Host.support("names.py"), "127.0.0.1", "53"] + records)
             try #require(server.output.wait(for: "ready") != nil, "\(server.errors.text)")
             return server
@@ -30,7 +30,7 @@ extension WholeHouse.Private {
 
         /// Offers a message; what was said to RCPT, or to the end of the message when that was accepted.
         @discardableResult
-        private func offer(
+        func offer(
             _ instance: Instance, client: String? = nil, from sender: String = "al@example.com", to recipient: String
         ) throws -> String {
             let client = try SMTPClient(port: instance.port, from: client)
@@ -44,9 +44,9 @@ extension WholeHouse.Private {
             return try client.say(".", "250")
         }
 
-        private static func refusal(_ recipient: String) -> String { "550 Invalid recipient: <\(recipient)>" }
+        static func refusal(_ recipient: String) -> String { "550 Invalid recipient: <\(recipient)>" }
 
-        private func explain(_ instance: Instance, _ words: String...) throws -> Program.Result {
+        func explain(_ instance: Instance, _ words: String...) throws -> Program.Result {
             try Program.run([Host.program("martletctl"), "--instance", instance.directory, "explain"] + words)
         }
 
