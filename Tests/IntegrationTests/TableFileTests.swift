@@ -133,6 +133,9 @@ extension WholeHouse.Unprivileged {
             let files = try TableFiles(instance)
             let person = instance.people[0]
             let database = files.path("mail.sqlite")
+            let list = try files.write("members", "# all\n\(person)\n")
+            let hidden = try files.write("hidden", "\(person)\n")
+            chmod(hidden, 0o600)
             let made = try Program.run(
                 [
                     "python3", "-c",
@@ -140,9 +143,10 @@ extension WholeHouse.Unprivileged {
                     import sqlite3, sys
                     db = sqlite3.connect(sys.argv[1])
                     db.execute("CREATE TABLE aliases (name TEXT, target TEXT)")
-                    db.executemany("INSERT INTO aliases VALUES (?, ?)", [("team", sys.argv[2]), ("team", "/dev/null")])
+                    db.executemany("INSERT INTO aliases VALUES (?, ?)", [("team", sys.argv[2]), ("team", "/dev/null"),
+                        ("list", ":include:" + sys.argv[3]), ("hidden", ":include:" + sys.argv[4])])
                     db.commit()
-                    """, database, person,
+                    """, database, person, list, hidden,
                 ])
             try #require(made.status == 0, "\(made.errors)")
             chmod(database, 0o644)
@@ -153,6 +157,10 @@ extension WholeHouse.Unprivileged {
             try instance.start(configuration(instance, "sqlite:\(settings)"))
             try instance.submit(to: ["team@example.org"])
             #expect(instance.mailbox(person).waitForMessages(1))
+            // What it includes is read as its program might read it.
+            try instance.submit(to: ["list@example.org"])
+            #expect(instance.mailbox(person).waitForMessages(2))
+            if instance.isSeparated { #expect(try answer(instance, "hidden@example.org")?.hasPrefix("4") == true) }
             // The key is a value and no part of the query.
             #expect(try answer(instance, "'/**/OR/**/1=1--@example.org")?.hasPrefix("550") == true)
             let program = try #require(instance.descendants().first { $0.name == "martlet-table" })

@@ -37,8 +37,19 @@ extension WholeHouse.Unprivileged {
             let instance = try Instance()
             let person = instance.people[0]
             let files = try TableFiles(instance)
+            let list = try files.write("members", "# all\n\(person)\n")
+            let hidden = try files.write("hidden", "\(person)\n")
+            chmod(hidden, 0o600)
             let path = try files.writeProgram(
-                "program", "domain sales.example.org\nalias team \(person)\nmode error broken\n")
+                "program",
+                """
+                domain sales.example.org
+                alias team \(person)
+                alias list :include:\(list)
+                alias hidden :include:\(hidden)
+                mode error broken
+
+                """)
             try instance.start(configuration(instance, "table people python:\(path)\ntable names python:\(path)"))
             try instance.submit(to: ["Team@Sales.Example.ORG"])
             #expect(instance.mailbox(person).waitForMessages(1))
@@ -49,6 +60,12 @@ extension WholeHouse.Unprivileged {
             let heard = files.heard("program")
             #expect(heard.prefix(2) == ["check|domain|sales.example.org", "lookup|alias|team"])
             #expect(heard.contains("check|domain|else.example.org"))
+            // What it says may include what it may read itself.
+            try instance.submit(to: ["list@sales.example.org"])
+            #expect(instance.mailbox(person).waitForMessages(2))
+            if instance.isSeparated {
+                #expect(try answer(instance, "hidden@sales.example.org")?.hasPrefix("4") == true)
+            }
             // The program runs as nobody of the house.
             let program = try #require(instance.descendants().first { $0.name.contains("python") || $0.name == "env" })
             if instance.isSeparated { #expect(program.uids.first == Host.account("_martletu").map { "\($0.uid)" }) }
