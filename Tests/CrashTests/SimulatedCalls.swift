@@ -34,6 +34,8 @@ final class SimulatedCalls: SpoolCalls, @unchecked Sendable {
     var capacity = 1 << 30
     var filesLeft = 1 << 20
     var defect: Defect?
+    /// Memory is wrong where the disk is right: reads give another byte until the cache is dropped.
+    var isCacheWrong = false
     /// The calls at which a fault happens, counted over those that change something.
     var faults: (calls: Range<Int>, fault: Fault)?
     private(set) var changes = 0
@@ -120,6 +122,7 @@ final class SimulatedCalls: SpoolCalls, @unchecked Sendable {
         content.withUnsafeBytes { source in
             if count > 0 { bytes.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[offset..<offset + count])) }
         }
+        if isCacheWrong, count > 0 { bytes[count - 1] ^= 1 }
         return count
     }
 
@@ -190,7 +193,7 @@ final class SimulatedCalls: SpoolCalls, @unchecked Sendable {
 
     func startWriting(_ file: Int32, at offset: Int, _ count: Int) {}
     func finishWriting(_ file: Int32, at offset: Int, _ count: Int) {}
-    func forgetCache(_ file: Int32) {}
+    func forgetCache(_ file: Int32) { isCacheWrong = false }
 
     func size(_ file: Int32) throws(SystemError) -> Int { image.files[try number(file)]?.count ?? 0 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Foundation
 import Glibc
 import Testing
 
@@ -58,6 +59,42 @@ extension WholeHouse.Unprivileged {
             #expect(sink.waitForMessages(2))
             #expect(try instance.isQueueEmpty())
             try instance.stop()
+        }
+
+        @Test func `the sender of a message that the disk has spoilt is told, while it is known who that is`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual(relay: "host smtp://127.0.0.1:\(try Host.freePort())"))
+            let sender = instance.people[0]
+            let text = "what the disk spoils"
+            try instance.submit(from: "\(sender)@example.org", to: ["bob@example.com"], "Subject: x\n\n\(text)")
+            try instance.stop()
+            #expect(try spoil(text, in: "\(instance.spool)/journal"))
+            try instance.start()
+            // Its index still knows the message; only its content is wrong.
+            #expect(instance.log.wait(for: " 1 envelopes found in the spool") != nil, "\(instance.lastWords)")
+            try instance.control("schedule", "all")
+            #expect(instance.mailbox(sender).waitForMessages(1), "\(instance.lastWords)")
+            let notice = try #require(instance.mailbox(sender).messages.first)
+            #expect(notice.contains("bob@example.com") && notice.contains("damaged while it waited"))
+            #expect(try instance.isQueueEmpty())
+            #expect(instance.log.wait(for: "is damaged in the spool") != nil)
+            try instance.stop()
+        }
+
+        /// Changes a byte of `text` where it stands in a file of `directory`; false when it is in none.
+        private func spoil(_ text: String, in directory: String) throws -> Bool {
+            for name in try FileManager.default.contentsOfDirectory(atPath: directory) {
+                let path = "\(directory)/\(name)"
+                guard var content = FileManager.default.contents(atPath: path),
+                    let place = content.range(of: Data(text.utf8))
+                else { continue }
+                content[place.lowerBound] ^= 1
+                let file = try #require(FileHandle(forWritingAtPath: path))
+                try file.write(contentsOf: content)
+                try file.close()
+                return true
+            }
+            return false
         }
 
         @Test func `a sender who asked to be told of the delivery is told once`() throws {

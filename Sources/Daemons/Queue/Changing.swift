@@ -131,7 +131,7 @@ extension StoredMessage.Recipient {
 }
 
 extension EnvelopeProgress.State {
-    fileprivate init(_ state: QueueEntry.State) {
+    init(_ state: QueueEntry.State) {
         switch state {
         case .waiting, .inFlight: self = .waiting
         case .suspended: self = .suspended

@@ -130,6 +130,8 @@ final class Dispatcher {
             switch result {
             case .success(let pieces):
                 deliver(pieces, head, batch, recipients)
+            case .failure(.damaged):
+                damaged(batch)
             case .failure(let error):
                 unreadable(batch, error.description)
             }
@@ -139,6 +141,13 @@ final class Dispatcher {
     private func unreadable(_ batch: Batch, _ reason: String) {
         let reply = Reply(451, EnhancedStatus(4, 3, 0), "Message cannot be read: \(reason)")
         for id in batch.envelopes { ended(id, .deferred(reply), batch.worker) }
+    }
+
+    // The next start would not even know whose it was: the sender is told now, while that is known.
+    private func damaged(_ batch: Batch) {
+        queue.log.critical("message \(batch.message.id) is damaged in the spool; its sender is told")
+        let reply = Reply(554, EnhancedStatus(5, 3, 0), "Message was damaged while it waited for delivery")
+        for id in batch.envelopes { ended(id, .failed(reply), batch.worker) }
     }
 
     private func deliver(

@@ -112,6 +112,7 @@ final class QueueProcess: DaemonProcess {
 
     func begin() throws {
         spool.report = { [log] line in log.warning("spool: \(line)") }
+        spool.damage = { [unowned self] position, envelope in repair(position, envelope) }
         spoolWatch = Watch(spool.wakeDescriptor, for: .reading) { [unowned self] _ in spool.turn() }
         spoolWatch?.enable()
         child.peerArrived = { [unowned self] grant, descriptor in join(grant, descriptor) }
@@ -333,6 +334,22 @@ final class QueueProcess: DaemonProcess {
             owe(envelope, past)
         }
         plan()
+    }
+
+    // What is damaged on the disk is known here as long as this process lives, but for content.
+    private func repair(_ position: SpoolPosition, _ envelope: UInt32?) {
+        guard let id = shelf.ids.first(where: { shelf.position($0) == position }) else { return }
+        guard let envelope else {
+            // The attempt delivers what is still in memory, or tells the sender.
+            _ = schedule.schedule(.message(id), now: now)
+            return plan()
+        }
+        let found = EnvelopeID(id, number: envelope)
+        guard let entry = schedule.entry(found) else { return }
+        // What becomes of it is about to be recorded.
+        if case .inFlight = entry.state { return }
+        let state: EnvelopeProgress.State = entry.hasExpired ? .expired : .init(entry.state)
+        record(found, dispatcher.progress(of: found, state), durability: .lazy)
     }
 
     /// The end of an envelope by an administrator.

@@ -11,7 +11,7 @@ extension DiskSpool {
     func cleanOldest() {
         guard isWorthCleaning, let oldest = order.first else { return }
         let records = usage[oldest]?.records ?? 0
-        // All of it was on its way to change, and nothing has changed yet.
+        // All of it was on its way to change, or damaged, and nothing has changed yet.
         if let fruitless, fruitless == (oldest, records) { return }
         var size = 0
         for (number, live) in messages where size < options.batchSize.value {
@@ -65,19 +65,39 @@ extension DiskSpool {
     }
 
     private func notMoved(_ what: Moved, _ error: SpoolError) {
-        let isDamaged = error == .damaged
-        if isDamaged { unmovable = order.first } else { isCleaningHeld = true }
-        guard case .outcome(let number, let envelope) = what, let live = messages[number],
-            live.finals >= live.envelopeCount
-        else { return }
-        guard isDamaged, runner != nil else {
-            unburied.insert(number)
+        guard error == .damaged, runner != nil else {
+            isCleaningHeld = true
+            if case .outcome(let number, _) = what, let live = messages[number], live.finals >= live.envelopeCount {
+                unburied.insert(number)
+            }
             return
         }
-        // Of an envelope whose message is done nobody asks more than that it has an end.
-        movesInFlight += 1
-        messages[number]?.outcomes[envelope]?.isMoving = true
-        let end = OutcomeRecord(message: number, envelope: envelope, isFinal: true, isMoved: true, payload: [])
-        handover.put(.write(token: expect(.move(what)), .outcome(end)), isLazy: true)
+        switch what {
+        case .message(let number): tellOfDamage(number, envelope: nil)
+        case .outcome(let number, let envelope):
+            // A newer one is on its way, and replaces it.
+            guard let kept = messages[number]?.outcomes[envelope], kept.pending == 0 else { return }
+            guard kept.isFinal else { return tellOfDamage(number, envelope: envelope) }
+            // Of one that is final the most is known: that it is. The next start would take it for none.
+            movesInFlight += 1
+            messages[number]?.outcomes[envelope]?.isMoving = true
+            let end = OutcomeRecord(message: number, envelope: envelope, isFinal: true, isMoved: true, payload: [])
+            handover.put(.write(token: expect(.move(what)), .outcome(end)), isLazy: true)
+        case .note(let key):
+            guard notes[key]?.pending == 0 else { return }
+            if key == SpoolTally.key {
+                notedTally = SpoolTally()
+                noteTally()
+            } else {
+                // It is lost at the next start, and until then it would keep all that is newer.
+                note(key, [], durability: .lazy)
+            }
+        }
+    }
+
+    // Until it is said anew, or has ended, the segment stays, and all that are newer: none is freed before an older one.
+    private func tellOfDamage(_ number: UInt64, envelope: UInt32?) {
+        if let oldest = order.first { fruitless = (oldest, usage[oldest]?.records ?? 0) }
+        damage?(SpoolPosition(sequenceNumber: number), envelope)
     }
 }

@@ -149,12 +149,11 @@ extension DiskSpool {
             noteTally()
             order.removeFirst()
             usage[oldest] = nil
-            if unmovable == oldest { unmovable = nil }
             handover.put(.free(segment: oldest), isLazy: false)
         }
     }
 
-    private func noteTally() {
+    func noteTally() {
         // Before all is known it is no tally of the whole, and would be taken for one.
         guard isRecovered, tally != notedTally else { return }
         notedTally = tally
@@ -162,9 +161,7 @@ extension DiskSpool {
     }
 
     var isWorthCleaning: Bool {
-        guard runner != nil, isRecovered, movesInFlight == 0, order.count > 1, unmovable != order.first,
-            !isCleaningHeld
-        else { return false }
+        guard runner != nil, isRecovered, movesInFlight == 0, order.count > 1, !isCleaningHeld else { return false }
         guard order.count > options.cleaningThreshold || isShort else { return false }
         return liveBytes < order.count * options.segmentSize.value / 4
     }

@@ -84,8 +84,6 @@ public final class DiskSpool: Spool {
     public internal(set) var tally = SpoolTally()
     /// As the last note of it has it.
     var notedTally = SpoolTally()
-    /// A segment with a record that cannot be read, and so not be moved.
-    var unmovable: UInt64?
     /// Nothing could be moved for want of room, or because the disk fails: until there is a new segment.
     var isCleaningHeld = false
     /// Messages that are done, and whose older outcomes could not be written again.
@@ -96,6 +94,9 @@ public final class DiskSpool: Spool {
     var isShort = false
     /// Hears what the log should tell: a failed sync, a full disk.
     public var report: ((String) -> Void)?
+    /// Hears of a record that is damaged on the disk while its message lives, the message itself or the last outcome of an
+    /// envelope. Whoever still knows what was in it says it anew, or ends it: the next start knows nothing of it.
+    public var damage: ((SpoolPosition, _ envelope: UInt32?) -> Void)?
 
     init(
         calls: any SpoolCalls, handover: Handover, directories: SpoolDirectories, options: SpoolOptions,

@@ -228,18 +228,25 @@ final class Journal {
             let file = try file(of: location.segment)
             let record = UnsafeMutableRawBufferPointer.allocate(byteCount: location.length, alignment: 8)
             defer { record.deallocate() }
-            let count = try calls.read(file, record, at: location.offset)
             let bytes = UnsafeRawBufferPointer(record)
-            guard count == location.length, let header = RecordHeader(in: bytes, at: 0), header.length == count,
-                let plain = try? unsealer.withPayload(of: bytes, header, { Array($0) })
-            else {
-                keepAside(UnsafeRawBufferPointer(rebasing: bytes[..<count]), location)
-                return .failure(.damaged)
-            }
-            return .success((header.type, plain))
+            if let found = opened(bytes, try calls.read(file, record, at: location.offset)) { return .success(found) }
+            // What is wrong may be the page cache alone: the disk itself is asked before mail is given up.
+            calls.forgetCache(file)
+            let count = try calls.read(file, record, at: location.offset)
+            if let found = opened(bytes, count) { return .success(found) }
+            keepAside(UnsafeRawBufferPointer(rebasing: bytes[..<count]), location)
+            return .failure(.damaged)
         } catch {
             return .failure(.system(error))
         }
+    }
+
+    /// The payload of a record of which `count` bytes were read; nil when it is not what was written.
+    private func opened(_ record: UnsafeRawBufferPointer, _ count: Int) -> (RecordType, [UInt8])? {
+        guard count == record.count, let header = RecordHeader(in: record, at: 0), header.length == count,
+            let plain = try? unsealer.withPayload(of: record, header, { Array($0) })
+        else { return nil }
+        return (header.type, plain)
     }
 
     /// Damage that recovery could not see is kept as it was found, and told of, once.
