@@ -32,6 +32,9 @@ nonisolated final class QueueDirectory {
             return try file.read(at: 0, count: limit)
         }
 
+        /// What has left is on the disk gone, too.
+        func sync() throws(SystemError) { try directory.sync() }
+
         func openContent() throws(SystemError) -> FileDescriptor {
             try QueueDirectory.open("message", in: directory.number, O_RDONLY)
         }
@@ -58,7 +61,8 @@ nonisolated final class QueueDirectory {
         return found
     }
 
-    /// Moves envelopes below `place`, and the content with the last of them.
+    /// Moves envelopes below `place`, and the content with the last of them. Afterwards they are there for certain: one
+    /// that a crash puts back would come twice.
     func moveAside(_ message: Message, _ envelopes: [String], to place: String) throws(SystemError) {
         for path in [place, "\(place)/\(message.name)"] {
             if mkdir(path, 0o700) != 0, errno != EEXIST { throw SystemError("mkdir") }
@@ -67,9 +71,12 @@ nonisolated final class QueueDirectory {
         for name in envelopes {
             try SystemError.check("renameat", renameat(message.number, name, target.number, name))
         }
-        guard try message.envelopes().isEmpty else { return }
-        try SystemError.check("renameat", renameat(message.number, "message", target.number, "message"))
-        _ = unlinkat(root.number, "\(message.bucket)/\(message.name)", AT_REMOVEDIR)
+        let isLast = try message.envelopes().isEmpty
+        if isLast { try SystemError.check("renameat", renameat(message.number, "message", target.number, "message")) }
+        try target.sync()
+        for path in [place, "\(place)/.."] { try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY).sync() }
+        try message.sync()
+        if isLast { _ = unlinkat(root.number, "\(message.bucket)/\(message.name)", AT_REMOVEDIR) }
     }
 
     static func open(_ name: String, in directory: Int32, _ flags: Int32) throws(SystemError) -> FileDescriptor {
