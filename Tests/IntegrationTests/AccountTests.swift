@@ -141,7 +141,9 @@ extension WholeHouse.Unprivileged {
             // After a restart it is known by what is kept of it.
             try instance.crash()
             try instance.start()
-            #expect(try instance.control("trace-message", "<story.1@example.org>").output.contains("bob@example.com"))
+            let kept = try instance.control("trace-message", "<story.1@example.org>").output
+            #expect(kept.contains("accepted") && kept.contains("from=<alice@example.org> size="), "\(kept)")
+            #expect(kept.contains("bob@example.com"))
             #expect(sink.waitForMessages(1))
             #expect(try instance.isQueueEmpty())
             #expect(try instance.control("trace-message", id).output.contains("relayed"))

@@ -20,6 +20,10 @@ struct History {
         var envelopeIdentifier: String?
     }
 
+    static let accepted = "accepted"
+    static let deferred = "tempfail"
+    static let failed = "permfail"
+
     // About 10 MB with the longest details.
     static let mostEvents = 32_768
     private static let longestDetail = 300
@@ -35,7 +39,7 @@ struct History {
     mutating func accepted(_ id: MessageID, _ message: StoredMessage, at time: Timestamp) {
         add(
             Event(
-                time: time, envelope: EnvelopeID(id, number: 0), name: "accepted",
+                time: time, envelope: EnvelopeID(id, number: 0), name: History.accepted,
                 detail: "from=<\(message.sender)> size=\(message.size) nrcpt=\(message.recipients.count)",
                 fingerprint: message.fingerprint, envelopeIdentifier: message.request.envelopeIdentifier))
         // A thousand recipients of one message must not push out everybody else.
@@ -49,8 +53,8 @@ struct History {
     mutating func tried(_ id: EnvelopeID, _ outcome: DeliveryOutcome, at time: Timestamp) {
         switch outcome {
         case .delivered(let reply, _): add(time, id, "ok", "\(reply)")
-        case .deferred(let reply): add(time, id, "tempfail", "\(reply)")
-        case .failed(let reply): add(time, id, "permfail", "\(reply)")
+        case .deferred(let reply): add(time, id, History.deferred, "\(reply)")
+        case .failed(let reply): add(time, id, History.failed, "\(reply)")
         }
     }
 

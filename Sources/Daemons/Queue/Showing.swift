@@ -78,6 +78,12 @@ extension QueueProcess {
         var answers: [ControlAnswer] = []
         for id in found.sorted().prefix(Self.pageSize) {
             let events = history.events(of: id)
+            // What came before this process has no events here, but what is kept of it tells the same.
+            let isOlder = !events.contains { $0.name == History.accepted }
+            if isOlder, let head = shelf.head(id) {
+                answers.append(
+                    .record(row(head.created, "\(id)", History.accepted, "from=<\(head.sender)> size=\(head.size)")))
+            }
             answers += events.map { event in
                 .record(
                     row(
@@ -85,10 +91,20 @@ extension QueueProcess {
                         event.detail))
             }
             for entry in schedule.envelopes(of: id).prefix(Self.pageSize).compactMap({ schedule.entry($0) }) {
+                if isOlder, let last = lastTry(entry), !events.contains(where: { $0.envelope == entry.envelope }) {
+                    answers.append(.record(last))
+                }
                 answers.append(.record(row(SystemClock.now(), "\(entry.envelope)", "queued", standing(entry))))
             }
         }
         return answers + [.done(count: UInt64(found.count))]
+    }
+
+    private func lastTry(_ entry: QueueEntry) -> [ControlField]? {
+        guard let time = entry.lastTry, let reply = shelf.recipient(entry.envelope)?.reply else { return nil }
+        return row(
+            time.timestamp(wall: SystemClock.now(), now: now), "\(entry.envelope)",
+            reply.isPermanent ? History.failed : History.deferred, "\(reply)")
     }
 
     private func standing(_ entry: QueueEntry) -> String {
