@@ -196,6 +196,29 @@ import Testing
         spool.close()
     }
 
+    @Test func `knows of a message to one recipient what fits into 80 bytes, and nothing on the heap`() {
+        // A hash table is half full on the average.
+        #expect(2 * (MemoryLayout<UInt64>.stride + MemoryLayout<DiskSpool.Live>.stride) <= 160)
+        #expect(MemoryLayout<DiskSpool.Kept>.stride == 24)
+    }
+
+    @Test func `keeps the latest outcome of each envelope, whichever has the first`() {
+        var outcomes = KeptOutcomes()
+        #expect(outcomes[3] == nil && Array(outcomes).isEmpty)
+        for envelope in [3, 1, 2] as [UInt32] { outcomes[envelope, default: DiskSpool.Kept()].pending += 1 }
+        outcomes[3]?.isFinal = true
+        outcomes[1]?.location = RecordLocation(segment: 9, offset: 4096, length: 100)
+        #expect(Set(outcomes.map(\.envelope)) == [1, 2, 3])
+        #expect(outcomes.allSatisfy { $0.kept.pending == 1 })
+        #expect(outcomes[3]?.isFinal == true && outcomes[3]?.location == nil)
+        #expect(outcomes[1]?.location?.offset == 4096 && outcomes[1]?.isFinal == false)
+        outcomes[3] = nil
+        outcomes[2]?.pending += 1
+        #expect(outcomes[2]?.pending == 2 && Set(outcomes.map(\.envelope)) == [1, 2])
+        outcomes[4] = DiskSpool.Kept()
+        #expect(Set(outcomes.map(\.envelope)) == [1, 2, 4])
+    }
+
     @Test func `restarts leave no segments behind`() throws {
         let workshop = try Workshop()
         let first = try workshop.open()

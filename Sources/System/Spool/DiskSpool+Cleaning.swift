@@ -15,13 +15,13 @@ extension DiskSpool {
         if let fruitless, fruitless == (oldest, records) { return }
         var size = 0
         for (number, live) in messages where size < options.batchSize.value {
-            if live.location.segment == oldest, live.outcomes.values.allSatisfy({ $0.pending == 0 }) {
+            if live.location.segment == oldest, live.outcomes.allSatisfy({ $0.kept.pending == 0 }) {
                 move(.message(number), from: live.location, identity: number)
                 size += live.location.length
             }
-            for (envelope, kept) in live.outcomes where kept.pending == 0 {
-                guard let location = kept.location, location.segment == oldest else { continue }
-                move(.outcome(number, envelope: envelope), from: location, identity: number)
+            for outcome in live.outcomes where outcome.kept.pending == 0 {
+                guard let location = outcome.kept.location, location.segment == oldest else { continue }
+                move(.outcome(number, envelope: outcome.envelope), from: location, identity: number)
                 size += location.length
             }
         }

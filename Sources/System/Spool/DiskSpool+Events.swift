@@ -79,11 +79,12 @@ extension DiskSpool {
     func buryIfDone(_ number: UInt64) {
         guard let live = messages[number], live.finals >= live.envelopeCount else { return }
         var isBehind = true
-        for (envelope, kept) in live.outcomes {
+        for outcome in live.outcomes {
+            let kept = outcome.kept
             guard let location = kept.location, location.segment < live.location.segment else { continue }
             isBehind = false
             if kept.pending == 0, !kept.isMoving {
-                move(.outcome(number, envelope: envelope), from: location, identity: number)
+                move(.outcome(number, envelope: outcome.envelope), from: location, identity: number)
             }
         }
         if isBehind { bury(number, live) }
@@ -98,7 +99,7 @@ extension DiskSpool {
     // The tombstone is durable: what it cancels may go, the record with its segment, the body now (invariant 5).
     private func bury(_ number: UInt64, _ live: Live) {
         discount(live.location)
-        for kept in live.outcomes.values { if let location = kept.location { discount(location) } }
+        for outcome in live.outcomes { if let location = outcome.kept.location { discount(location) } }
         if live.bodyFile != 0, runner != nil { handover.put(.removeBody(live.bodyFile), isLazy: true) }
         cache.remove(number)
         messages[number] = nil

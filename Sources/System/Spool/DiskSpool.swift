@@ -12,27 +12,6 @@ public import Posix
 /// live; so whatever a tombstone cancels is gone before it goes. Only cleaning can put a message behind what cancels
 /// it, and then the outcomes are written again before the message is given up: by this process, or by the next one.
 public final class DiskSpool: Spool {
-    struct Live {
-        var location: RecordLocation
-        var envelopeCount: UInt32
-        /// Envelopes whose final outcome is durable.
-        var finals: UInt32 = 0
-        var bodyFile: UInt64
-        var bodySize: UInt64
-        var bodyForm: BodyForm
-        var outcomes: [UInt32: Kept] = [:]
-    }
-
-    /// The latest record of something that is written again when it changes.
-    struct Kept {
-        var location: RecordLocation?
-        /// Newer ones on their way; the one at `location` may not be moved behind them.
-        var pending = 0
-        var isFinal = false
-        /// On its way to the end of the journal, unchanged.
-        var isMoving = false
-    }
-
     struct Usage {
         var records = 0
         var bytes = 0

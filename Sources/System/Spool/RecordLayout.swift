@@ -84,12 +84,23 @@ struct RecordHeader {
     }
 }
 
-/// Where a record is now.
+/// Where a record is now. There is one for each record that lives, so it is kept small: in the index of a segment these are
+/// 32 bits, too.
 struct RecordLocation: Hashable, Sendable {
     var segment: UInt64
-    var offset: Int
+    private var shortOffset: UInt32
+    private var shortLength: UInt32
+
+    // Of what is no place in any segment of ours, nothing can be read.
+    init(segment: UInt64, offset: Int, length: Int) {
+        self.segment = segment
+        shortOffset = UInt32(clamping: offset)
+        shortLength = UInt32(clamping: length)
+    }
+
+    var offset: Int { Int(shortOffset) }
     /// Header and payload.
-    var length: Int
+    var length: Int { Int(shortLength) }
 }
 
 /// A record to be written; numbers, epoch and sum are added by the journal.
