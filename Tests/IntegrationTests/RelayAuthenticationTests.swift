@@ -67,11 +67,13 @@ extension WholeHouse.Unprivileged {
             try hop.stop()
         }
 
-        @Test func `mail waits where the label, the table or the offer of AUTH is missing, and says why`() throws {
+        @Test func `mail waits where the host does not know who we are, and says why, but not what we said`() throws {
             let instance = try Instance()
             let workshop = try Proof.workshop(instance)
             let hop = try Sink(instance, options: ["--tls", workshop.certificate("hop"), workshop.key("hop")])
             let plain = try Sink(instance)
+            let parrot = try Sink(instance, options: ["--tls", workshop.certificate("hop"), workshop.key("hop")])
+            try parrot.answer("hello", "250-sink.example.org\\r\\n250-STARTTLS\\r\\n250 AUTH PLAIN")
             try write(instance, "isp bob:\(Proof.password)\nbad :x\n")
             let host = "smtp+tls://isp@127.0.0.1"
             let actions = [
@@ -89,6 +91,7 @@ extension WholeHouse.Unprivileged {
                     "plain", "host \(host):\(plain.port) auth <secrets> ca own",
                     "TLS required but not supported by remote host"
                 ),
+                ("echo", "host \(host):\(parrot.port) auth <secrets> ca own", "AUTH: 500 5.5.2 Authentication refused"),
             ]
             let lines = actions.map { "action \"\($0.0)\" relay \($0.1)" }
             let rules = actions.map { "match for domain \"\($0.0).example.com\" action \"\($0.0)\"" }
@@ -109,8 +112,13 @@ extension WholeHouse.Unprivileged {
                 }
                 #expect(hasSaid, "\(name): \(instance.lastWords)")
             }
-            #expect(hop.messages.isEmpty && plain.messages.isEmpty)
+            #expect(hop.messages.isEmpty && plain.messages.isEmpty && parrot.messages.isEmpty)
             #expect(!instance.log.text.contains(Proof.password))
+            // A server that repeats what it refuses tells nobody but us.
+            let said = Data("\0bob\0\(Proof.password)".utf8).base64EncodedString()
+            for text in [instance.log.text, instance.queueText] {
+                #expect(text.contains("Authentication refused") && !text.contains(said), "\(text)")
+            }
             // The reason is still that one when the host is left alone because of it.
             try instance.submit(to: ["carol@offer.example.com"])
             let isStillSaid = eventually(within: 60) {

@@ -381,6 +381,35 @@ func clientTransaction(_ count: Int = 1, size: Int = 100) -> ClientSession.Trans
         }
     }
 
+    @Test(arguments: ["PLAIN", "LOGIN", "SCRAM-SHA-256"])
+    func `no word of a server that repeats what we prove ourselves with leaves the session`(mechanism: String) {
+        var session = ClientSession(name: clientDomain("client.example.org"), channel: .tls)
+        _ = session.begin()
+        _ = session.receive(Reply(220, nil, ""))
+        _ = session.receive(Reply(250, lines: ["x", "AUTH \(mechanism)"]))
+        var action = session.authenticate(
+            user: "user", password: Secret(Array("pencil".utf8)), nonce: "rOprNGfwEbeRWgbN")
+        var questions = ["", ""]
+        if mechanism.hasPrefix("SCRAM") {
+            let first = Array("r=rOprNGfwEbeRWgbNx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096".utf8)
+            questions[0] = String(decoding: Base64.encode(first.span), as: UTF8.self)
+        }
+        for question in questions {
+            guard case .send(let line) = action else { break }
+            let text = String(decoding: line.dropLast(2), as: UTF8.self)
+            var other = session
+            let refusal = Reply(535, EnhancedStatus(5, 7, 8), lines: ["Bad command:", text])
+            #expect(
+                other.receive(refusal)
+                    == .close(.refused(Reply(535, EnhancedStatus(5, 7, 8), "Authentication refused"))), "\(text)")
+            action = session.receive(Reply(334, nil, question))
+            guard case .makeKey(var key) = action else { continue }
+            var made: [UInt8]?
+            while made == nil { made = key.advance(1000) }
+            action = session.keyMade(made ?? [])
+        }
+    }
+
     @Test func `every recipient gets one outcome whatever the server says`() {
         var random = ClientTestRandom(seed: 3)
         let codes: [UInt16] = [250, 250, 250, 250, 354, 354, 421, 450, 550, 552]

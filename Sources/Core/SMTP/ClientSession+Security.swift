@@ -87,7 +87,7 @@ extension ClientSession {
         var challenge = challenge
         // RFC 4954 section 4: what a server has to say with success may come with it, too.
         let isSuccess = reply.code == 235
-        guard reply.code == 334 || isSuccess else { return close(.refused(reply)) }
+        guard reply.code == 334 || isSuccess else { return refused(reply) }
         let text = Array((reply.lines.first ?? "").utf8)
         let message = Base64.decode(text.span) ?? []
         do throws(SCRAMClient.Failure) {
@@ -119,6 +119,14 @@ extension ClientSession {
         }
     }
 
+    // Some servers repeat the line that they refuse, and what they say goes into the log, the queue and notices, where
+    // no password may stand: their words go no further than here.
+    private mutating func refused(_ reply: Reply) -> Action {
+        var bare = Reply(reply.code, reply.enhancedStatus, "Authentication refused")
+        bare.host = reply.host
+        return close(.refused(bare))
+    }
+
     mutating func receive(secure reply: Reply) -> Action {
         switch state {
         case .startTLS:
@@ -129,7 +137,7 @@ extension ClientSession {
         case .login(var login):
             // RFC 4954 section 4: 334 asks; the text of the question is not looked at, its order is the same
             // everywhere.
-            guard reply.code == 334 else { return close(.refused(reply)) }
+            guard reply.code == 334 else { return refused(reply) }
             if login.isUserSent {
                 state = .authentication
                 return .send(login.password + Array("\r\n".utf8))
@@ -138,7 +146,7 @@ extension ClientSession {
             state = .login(login)
             return .send(login.user + Array("\r\n".utf8))
         case .authentication:
-            guard reply.code == 235 else { return close(.refused(reply)) }
+            guard reply.code == 235 else { return refused(reply) }
             state = .idle
             return .idle
         case .challenge(let challenge):

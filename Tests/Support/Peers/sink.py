@@ -155,7 +155,7 @@ def serve(connection, number, directory, context, is_immediate):
                 connection.sendall(b"221 2.0.0 Bye\r\n")
                 break
             else:
-                connection.sendall(b"500 5.5.2 What?\r\n")
+                connection.sendall(b"500 5.5.2 What? " + line.strip() + b"\r\n")
     except ssl.SSLError as error:
         say("failed %d %s" % (number, error))
     except (Closed, OSError):
