@@ -46,15 +46,6 @@ import Testing
         #expect(tables.missing.map(\.name) == ["names", "hosts", "routes"])
     }
 
-    @Test func `a sample is a value, where there is one`() async throws {
-        let tables = try tables()
-        #expect(tables.sample(of: "aliases") == nil)
-        try await read("", "aliases", tables)
-        #expect(tables.sample(of: "aliases") == nil)
-        try await read("joe: ann\nbob: al\n", "aliases", tables)
-        #expect(tables.sample(of: "aliases") == "ann")
-    }
-
     nonisolated static let broken = ["joe: ann\nbob\n", "joe\nann\n", "joe: a\0b\n", "joe: ann\r\n"]
 
     @Test(arguments: broken)

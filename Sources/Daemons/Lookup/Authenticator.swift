@@ -35,8 +35,8 @@ final class Authenticator {
     private let users: UserDirectory
     private var sessions: [SessionKey: Session] = [:]
     private var failures = FailureLedger()
-    /// Stands for the salts of users that do not exist; the same one for each as long as this process lives.
-    private let seed = Randomness.integer(UInt64.self)
+    /// Of each table that is not in memory, the credential that was found last.
+    private var lastFound: [String: String] = [:]
 
     init(
         _ listeners: [ListenStatement], tables: LookupTables, users: UserDirectory, delimiters: SubaddressDelimiters
@@ -135,14 +135,18 @@ final class Authenticator {
                 let isRight = try await tables.contains("\(user):\(text)", in: table.name, for: .authentication)
                 return .verdict(isRight ? .right : .wrong)
             }
-            if let credential = try await tables.value(of: user, in: table.name, for: .credentials) {
-                return await ask(.password(password, credential: credential))
+            if let found = try await tables.value(of: user, in: table.name, for: .credentials),
+                StoredCredential(found) != nil
+            {
+                if tables.memory.survey(of: table.name) == nil { lastFound[table.name] = found }
+                return await ask(.password(password, credential: found))
             }
         } catch {
             return .verdict(.temporaryFailure)
         }
-        // Who does not exist takes as long as who does.
-        let other = tables.memory.sample(of: table.name) ?? Self.anyCredential
+        // Who does not exist, or is locked, takes as long as who is there.
+        let other =
+            tables.memory.survey(of: table.name)?.standIn(for: user) ?? lastFound[table.name] ?? Self.anyCredential
         guard case .verdict(.temporaryFailure) = await ask(.password(password, credential: other)) else {
             return .verdict(.wrong)
         }
@@ -179,7 +183,10 @@ final class Authenticator {
 
     private func beginScram(_ user: String, in table: TableReference?, _ key: SessionKey) async -> LookupToListener {
         guard let table else { return .refused(.notAuthentic) }
-        var verifier = inventedVerifier(of: user)
+        // Not offered otherwise; but the table may have changed since.
+        guard var verifier = tables.memory.survey(of: table.name)?.inventedVerifier(of: user) else {
+            return .refused(.notNow)
+        }
         var isKnown = false
         do {
             if let text = try await tables.value(of: user, in: table.name, for: .credentials),
@@ -196,22 +203,6 @@ final class Authenticator {
             Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)
             + Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)
         return .challenge(nonce: nonce, salt: verifier.salt, rounds: verifier.rounds)
-    }
-
-    // Always the same for one name: whoever asks twice must not learn that there is no such user.
-    private func inventedVerifier(of user: String) -> ScramVerifier {
-        var salt: [UInt8] = []
-        for part in 0..<2 {
-            var hasher = Hasher()
-            hasher.combine(seed)
-            hasher.combine(part)
-            hasher.combine(user)
-            let value = UInt64(bitPattern: Int64(hasher.finalize()))
-            salt += (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
-        }
-        let nothing = [UInt8](repeating: 0, count: 32)
-        return ScramVerifier(
-            rounds: ScramVerifier.fewestRounds, salt: salt, storedKey: nothing, serverKey: nothing)
     }
 
     // MARK: Whom they may write as

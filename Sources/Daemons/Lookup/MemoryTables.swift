@@ -94,11 +94,6 @@ final class MemoryTables: TableLookups {
 
     /// What the table's credentials are good for; nil when there are none here.
     func survey(of table: String) -> CredentialSurvey? { surveys[table] }
-    /// One of the values of a table in memory, which is found without going through it; nil where there is none.
-    func sample(of table: String) -> String? {
-        guard let content = contents[table], content.count > 0 else { return nil }
-        return content.value(ofEntry: 0)
-    }
     /// The tables whose credentials are of both kinds.
     var mixed: [String] { surveys.filter { $0.value.isMixed }.map(\.key).sorted() }
 
