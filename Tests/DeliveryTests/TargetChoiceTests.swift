@@ -57,6 +57,25 @@ import Testing
         #expect(texts(choice().exchangers([better, byAddress, worse])) == ["smtp://192.0.2.1:25"])
     }
 
+    @Test func `a better host that is not found for now is waited for`() {
+        let lost = target("a.example.org", 10)
+        let own = target("mx.example.org", 20, "192.0.2.10")
+        let wait = ["451 4.4.3 Temporary failure in address lookup"]
+        #expect(texts(choice().exchangers([lost, own])) == wait)
+        #expect(texts(choice().exchangers([target("bad.example.org", 5, "127.0.0.1"), lost, own])) == wait)
+        let backup = target("backup.example.org", 20, "192.0.2.2")
+        #expect(texts(choice().exchangers([lost, backup], exchanger: backup.name)) == wait)
+        #expect(texts(choice().exchangers([own, target("c.example.org", 30)])) == Self.loop)
+    }
+
+    @Test func `we are where our name is, whether its addresses are found or not`() {
+        let better = target("a.example.org", 10, "192.0.2.1")
+        let worse = target("c.example.org", 30, "192.0.2.3")
+        let own = target("mx.example.org", 20)
+        #expect(texts(choice().exchangers([better, own, worse])) == ["smtp://192.0.2.1:25"])
+        #expect(choice().isListed(nil, in: [better, own, worse]))
+    }
+
     @Test func `a backup knows itself by the name that it was given`() {
         let targets = [target("a.example.org", 5, "192.0.2.1"), target("backup.example.org", 10, "192.0.2.2")]
         let result = choice().exchangers(targets, exchanger: name("backup.example.org"))

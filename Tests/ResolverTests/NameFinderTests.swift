@@ -100,7 +100,10 @@ import Testing
     @Test func `one exchanger with addresses is enough`() async throws {
         desk.add("example.org", .mailExchange, exchange(10, "dead.example.org"), exchange(20, "b.example.org"))
         desk.add("b.example.org", .address, address("192.0.2.2"))
-        #expect(targets(try await route("example.org")) == ["20 b.example.org [\"192.0.2.2\"]"])
+        let answer = try await route("example.org")
+        #expect(targets(answer) == ["10 dead.example.org []", "20 b.example.org [\"192.0.2.2\"]"])
+        // Not for as long as the records live: the first host may be found again in a moment.
+        guard case .found(_, isSecure: false, lifetime: 0) = answer else { throw Unexpected() }
     }
 
     @Test(arguments: ["[192.0.2.7]", "[IPv6:2001:db8::7]"])
@@ -130,7 +133,7 @@ import Testing
         desk.records["example.org"] = [.mailExchange: exchanges]
         for name in names { desk.add(name, .address, address("192.0.2.1")) }
         let begin = desk.clock
-        #expect(targets(try await route("example.org")).count == 1)
+        #expect(targets(try await route("example.org")).filter { !$0.hasSuffix("[]") }.count == 1)
         #expect(desk.clock - begin == NameFinder.routeMilliseconds)
     }
 

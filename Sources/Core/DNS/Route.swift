@@ -6,7 +6,7 @@ public import Mail
 public struct RouteHost: Hashable, Sendable {
     public var name: Domain
     public var preference: UInt16
-    /// In the order to try; never empty.
+    /// In the order to try; empty where the lookup of them failed for now.
     public var addresses: [IPAddress]
 
     public init(name: Domain, preference: UInt16, addresses: [IPAddress]) {
@@ -18,7 +18,7 @@ public struct RouteHost: Hashable, Sendable {
 
 /// Where mail for a domain goes.
 public enum Route: Hashable, Sendable {
-    /// Best first; at most `RouteOrder.mostHosts`, at least one.
+    /// Best first; at most `RouteOrder.mostHosts`, at least one that has addresses.
     case hosts([RouteHost])
     /// The domain says that it takes no mail (RFC 7505).
     case nullMX

@@ -102,10 +102,11 @@ public struct RouteOrder: Hashable, Sendable {
     }
 
     /// The route, given what was found for each of `exchanges`, by position; what is missing counts as not found in
-    /// time.
+    /// time. A host whose addresses are not known for now keeps its place: whoever is among the hosts himself must know
+    /// which of them are better than he is.
     public func finish(_ findings: [AddressFinding], using generator: inout some RandomNumberGenerator) -> Route {
         var hosts: [RouteHost] = []
-        var hasTemporaryFailure = false
+        var hasAddresses = false
         var existing = 0
         for (index, exchange) in exchanges.enumerated() {
             switch index < findings.count ? findings[index] : .temporaryFailure {
@@ -113,15 +114,16 @@ public struct RouteOrder: Hashable, Sendable {
                 existing += 1
                 let ordered = Self.order(addresses, using: &generator)
                 guard !ordered.isEmpty else { continue }
+                hasAddresses = true
                 hosts.append(RouteHost(name: exchange.name, preference: exchange.preference, addresses: ordered))
             case .noSuchName:
                 continue
             case .temporaryFailure:
-                hasTemporaryFailure = true
+                hosts.append(RouteHost(name: exchange.name, preference: exchange.preference, addresses: []))
             }
         }
-        if !hosts.isEmpty { return .hosts(hosts) }
-        if hasTemporaryFailure { return .temporaryFailure("Temporary failure in address lookup") }
+        if hasAddresses { return .hosts(hosts) }
+        if !hosts.isEmpty { return .temporaryFailure("Temporary failure in address lookup") }
         return isImplicit && existing == 0 ? .noSuchDomain : .noAddress
     }
 

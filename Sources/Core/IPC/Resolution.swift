@@ -31,7 +31,7 @@ public enum AddressAnswer: Hashable, Sendable {
     case temporaryFailure
 }
 
-/// One host of a route. `isSecure` says that the name and its addresses were validated by DNSSEC.
+/// One host of a route; without addresses where the lookup of them failed for now. `isSecure` says that the name and its addresses were validated by DNSSEC.
 public struct RouteTarget: Hashable, Sendable {
     public var name: Domain
     public var preference: UInt16

@@ -147,8 +147,12 @@ final class NameFinder {
         for (index, lookup) in lookups.enumerated() {
             let found = await lookup.value
             findings[index] = found.finding
-            if case .addresses(let addresses) = found.finding, !addresses.isEmpty {
-                life = min(life ?? found.timeToLive, found.timeToLive)
+            switch found.finding {
+            case .addresses(let addresses):
+                if !addresses.isEmpty { life = min(life ?? found.timeToLive, found.timeToLive) }
+            case .noSuchName: break
+            // What is not known now may be known in a moment.
+            case .temporaryFailure: life = .seconds(0)
             }
         }
         var generator = SystemRandomNumberGenerator()

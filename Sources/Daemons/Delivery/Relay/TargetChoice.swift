@@ -38,6 +38,8 @@ nonisolated struct TargetChoice: Sendable {
             }
         }
         guard !endpoints.isEmpty else {
+            // A better host that is not to be found for now is still the one that the mail is for.
+            guard better.allSatisfy({ !$0.addresses.isEmpty }) else { return Self.unresolved }
             return .outcome(.failed(Reply(554, EnhancedStatus(5, 4, 6), "mail loops back to myself")))
         }
         return ofFamily(endpoints)
@@ -58,6 +60,9 @@ nonisolated struct TargetChoice: Sendable {
             }
         }
     }
+
+    private static let unresolved = RouteResult.outcome(
+        .deferred(Reply(451, EnhancedStatus(4, 4, 3), "Temporary failure in address lookup")))
 
     static let excluded = RouteResult.outcome(
         .deferred(Reply(451, EnhancedStatus(4, 7, 10), "TLS required for relaying")))
