@@ -5,8 +5,8 @@
 usage: sink.py ADDRESS PORT DIRECTORY [--tls CERTIFICATE KEY] [--immediate] [--client-ca FILE]; an address that is a path
 is a Unix socket
 Each message goes into a file of DIRECTORY as it came, dots undone. Input: PHASE REPLY, where PHASE is one of connect,
-hello, mail, rcpt, rcpt.USER, data, end, end.USER (of LMTP) and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
-connection there; `PHASE hang` answers nothing until it is told otherwise. With --tls STARTTLS is offered, unless
+hello, mail, rcpt, rcpt.USER, data, early, end, end.USER (of LMTP) and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
+connection there; `early REPLY` comes in the middle of the content, and the connection closes then; `PHASE hang` answers nothing until it is told otherwise. With --tls STARTTLS is offered, unless
 `offer no`, or TLS comes first; a reply to the phase starttls may hold \\r\\n, and what follows that is sent in plain text.
 """
 import os
@@ -118,6 +118,10 @@ def serve(connection, number, directory, context, is_immediate):
                     continue
                 if not answer("data", "354 Go on"):
                     continue
+                if "early" in replies:
+                    stream.read(20000)
+                    answer("early", "")
+                    raise Closed()
                 content = []
                 while True:
                     line = stream.readline(1 << 20)

@@ -205,10 +205,8 @@ final class LMTPConnection {
         } catch let error as SystemError {
             line.process.child.log.warning("content of a message cannot be read: \(error)")
             return client.contentUnavailable()
-        } catch ConnectionError.timedOut {
-            return client.timedOut()
         } catch {
-            return client.closed()
+            return interrupted(connection, error)
         }
         connection.write { encoder.finish(into: &$0) }
         return client.contentSent()
@@ -232,12 +230,17 @@ final class LMTPConnection {
         } catch let error as SystemError {
             line.process.child.log.warning("content of a message cannot be read: \(error)")
             return client.contentUnavailable()
-        } catch ConnectionError.timedOut {
-            return client.timedOut()
         } catch {
-            return client.closed()
+            return interrupted(connection, error)
         }
         return client.contentSent()
+    }
+
+    // A server that takes no more of the content may have said why before it went.
+    private func interrupted(_ connection: Connection, _ error: any Error) -> ClientSession.Action {
+        if connection.hasSpokenOrEnded, let reply = try? parser.next(in: connection) { return client.receive(reply) }
+        if case ConnectionError.timedOut = error { return client.timedOut() }
+        return client.closed()
     }
 
     /// What a delivery puts above the header. Recipients who were addressed in different ways must not learn of each

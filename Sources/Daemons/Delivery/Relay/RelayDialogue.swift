@@ -226,10 +226,8 @@ final class RelayDialogue {
         } catch let error as SystemError {
             self.error = "content: \(error)"
             return client.contentUnavailable()
-        } catch ConnectionError.timedOut {
-            return client.timedOut()
         } catch {
-            return client.closed()
+            return interrupted(error)
         }
         connection.write { encoder.finish(into: &$0) }
         return client.contentSent()
@@ -248,12 +246,20 @@ final class RelayDialogue {
         } catch let error as SystemError {
             self.error = "content: \(error)"
             return client.contentUnavailable()
-        } catch ConnectionError.timedOut {
-            return client.timedOut()
         } catch {
-            return client.closed()
+            return interrupted(error)
         }
         return client.contentSent()
+    }
+
+    // A server that takes no more of the content may have said why before it went.
+    private func interrupted(_ error: any Error) -> ClientSession.Action {
+        if connection.hasSpokenOrEnded, var reply = try? parser.next(in: connection) {
+            reply.host = endpoint.name
+            return client.receive(reply)
+        }
+        if case ConnectionError.timedOut = error { return client.timedOut() }
+        return client.closed()
     }
 
     private func finish(_ outcomes: [DeliveryOutcome], _ then: ClientSession.Continuation) {
