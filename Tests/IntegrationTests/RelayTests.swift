@@ -19,6 +19,29 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `a server that takes few recipients at a time gets all of them at once`() throws {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try sink.answer("limit", "3")
+            try instance.start(
+                """
+                listen on 127.0.0.1 port \(instance.port)
+                action "far" relay host "smtp://127.0.0.1:\(sink.port)"
+                action "near" lmtp "127.0.0.1:\(sink.port)"
+                match for domain "example.com" action "far"
+                match for domain "example.org" action "near"
+
+                """)
+            try instance.submit(
+                to: (1...10).map { "user\($0)@example.com" } + instance.people.prefix(4).map { "\($0)@example.org" })
+            #expect(try instance.isQueueEmpty(), "\(instance.queueText)")
+            #expect(instance.log.lines(containing: "TempFail").isEmpty)
+            #expect(sink.connections == 2 && sink.messages.count == 6, "\(sink.messages)")
+            let arrived = sink.messages.flatMap { $0.split(separator: " to=").last?.split(separator: ",") ?? [] }
+            #expect(arrived.count == 14 && Set(arrived).count == 14, "\(arrived)")
+            try instance.stop()
+        }
+
         @Test func `many messages share few connections`() throws {
             let instance = try Instance()
             let sink = try Sink(instance)

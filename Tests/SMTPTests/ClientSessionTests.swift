@@ -307,6 +307,65 @@ func clientTransaction(_ count: Int = 1, size: Int = 100) -> ClientSession.Trans
         #expect(talk.outcomes == ["t552", "p552"])
     }
 
+    @Test func `for whom there is no room beside others another transaction follows`() {
+        var talk = ClientDialogue(offer: [])
+        _ = talk.start(clientTransaction(40))
+        #expect(talk.hear(250).hasPrefix("RCPT"))
+        for _ in 0..<3 { #expect(talk.hear(250).hasPrefix("RCPT")) }
+        for _ in 0..<24 { #expect(talk.hear(452).hasPrefix("RCPT")) }
+        // It has said so often enough.
+        #expect(talk.hear(452) == "DATA\r\n")
+        _ = talk.hear(354)
+        _ = talk.session.contentSent()
+        #expect(talk.hear(250) == "[finished]")
+        #expect(talk.outcomes.prefix(4) == ["d250", "d250", "d250", "t452"])
+        #expect(talk.outcomes.count == 40)
+        #expect(talk.session.takeSurplus() == Set(3..<40))
+        #expect(talk.session.takeSurplus().isEmpty)
+        #expect(talk.session.isIdle)
+        var pipelined = ClientDialogue(offer: ["PIPELINING"])
+        _ = pipelined.start(clientTransaction(120))
+        for code in [250, 250] + Array(repeating: UInt16(552), count: 99) { _ = pipelined.hear(code) }
+        #expect(pipelined.hear(354) == "[content]")
+        _ = pipelined.session.contentSent()
+        #expect(pipelined.hear(250) == "[finished]")
+        #expect(pipelined.session.takeSurplus() == Set(1..<120))
+    }
+
+    @Test(
+        arguments: [
+            // Nobody was taken, the content was not taken, and a mailbox that is full is not a matter of room for others.
+            ([452, 452, 452], [], ["t452", "t452", "t452"]), ([250, 452, 550], [451], ["t451", "t452", "p550"]),
+            ([250, 452, 550], [550], ["p550", "t452", "p550"]), ([452, 250, 550], [250], ["t452", "d250", "p550"]),
+        ] as [([UInt16], [UInt16], [String])])
+    func `without a delivery or without another's place nobody is left over`(
+        recipients: [UInt16], content: [UInt16], outcomes: [String]
+    ) {
+        var talk = ClientDialogue(offer: [])
+        _ = talk.start(clientTransaction(3))
+        for code in [250] + recipients { _ = talk.hear(code) }
+        for code in content {
+            _ = talk.hear(354)
+            _ = talk.session.contentSent()
+            _ = talk.hear(code)
+        }
+        #expect(talk.outcomes == outcomes)
+        #expect(talk.session.takeSurplus().isEmpty)
+    }
+
+    @Test func `a mailbox that is full is no matter of room for others`() {
+        var talk = ClientDialogue(offer: [])
+        _ = talk.start(clientTransaction(2))
+        for _ in 0..<2 { _ = talk.hear(250) }
+        talk.last = talk.session.receive(Reply(452, EnhancedStatus(4, 2, 2), "full"))
+        #expect(talk.sent == "DATA\r\n")
+        _ = talk.hear(354)
+        _ = talk.session.contentSent()
+        _ = talk.hear(250)
+        #expect(talk.outcomes == ["d250", "t452"])
+        #expect(talk.session.takeSurplus().isEmpty)
+    }
+
     @Test func `LMTP answers for each accepted recipient`() {
         var session = ClientSession(name: clientDomain("client.example.org"), dialect: .lmtp)
         _ = session.begin()

@@ -32,6 +32,10 @@ extension ClientSession {
         var recipientsAnswered = 0
         var dataSent = false
         var refusedInARow = 0
+        /// Indices of the recipients for whom the server has no room beside those that it has accepted.
+        var surplus: [Int] = []
+        /// It has said so often enough: no further RCPT is sent.
+        var isFull = false
         /// Recipients of LMTP that have their reply to the content.
         var verdicts = 0
         /// No further RCPT is sent, and the connection ends with the transaction.
@@ -51,7 +55,8 @@ extension ClientSession {
 
         var isMailAccepted: Bool { mailReply?.isPositive ?? false }
         var isMailRefused: Bool { mailReply.map { !$0.isPositive } ?? false }
-        var allRecipientsSent: Bool { recipientsSent == transaction.recipients.count || givesUp || isMailRefused }
+        var allRecipientsSent: Bool { recipientsSent == transaction.recipients.count || stopsAsking }
+        var stopsAsking: Bool { givesUp || isFull || isMailRefused }
         var allRecipientsAnswered: Bool { recipientsAnswered == recipientsSent }
     }
 
@@ -97,7 +102,7 @@ extension ClientSession {
         let outstanding = progress.recipientsSent - progress.recipientsAnswered
         guard outstanding <= window / 2 else { return }
         let last = min(progress.transaction.recipients.count, progress.recipientsAnswered + window)
-        while progress.recipientsSent < last, !progress.givesUp, !progress.isMailRefused {
+        while progress.recipientsSent < last, !progress.stopsAsking {
             write(recipient: progress.transaction.recipients[progress.recipientsSent], to: &output)
             progress.recipientsSent += 1
         }
@@ -154,6 +159,16 @@ extension ClientSession {
         if reply.isPositive {
             progress.accepted.append(index)
             progress.refusedInARow = 0
+        } else if Self.meansTooMany(reply), !progress.accepted.isEmpty {
+            progress.decided[index] = .deferred(reply)
+            progress.surplus.append(index)
+            if progress.surplus.count == mostRefusedRecipients {
+                progress.isFull = true
+                for rest in progress.recipientsSent..<progress.decided.count {
+                    progress.decided[rest] = .deferred(reply)
+                    progress.surplus.append(rest)
+                }
+            }
         } else {
             progress.decided[index] = Self.refusal(recipient: reply)
             progress.refusedInARow += 1
@@ -217,6 +232,7 @@ extension ClientSession {
             state = .quitting
             return .finished(outcomes, then: .send(owed + Self.quitCommand))
         }
+        if isFruitful { surplus = progress.surplus }
         state = owed.isEmpty ? .idle : .discarding
         return .finished(outcomes, then: owed.isEmpty ? .idle : .send(owed))
     }
@@ -232,10 +248,14 @@ extension ClientSession {
         reply.isPermanent ? .failed(reply) : .deferred(reply)
     }
 
-    // RFC 5321 section 4.5.3.1.10: 552 to RCPT may be an old way to say "too many recipients"; with a status of its own
-    // (5.2.2, a full mailbox) it means what it says.
     private static func refusal(recipient reply: Reply) -> DeliveryOutcome {
-        let meansTooMany = reply.code == 552 && (reply.enhancedStatus?.subject ?? 5) == 5
-        return meansTooMany ? .deferred(reply) : refusal(reply)
+        meansTooMany(reply) ? .deferred(reply) : refusal(reply)
+    }
+
+    // RFC 5321 section 4.5.3.1.10: 452 to RCPT, or the older 552, is "too many recipients"; with a status of its own
+    // (5.2.2, a full mailbox) it means what it says. Without any it may be this recipient alone who is refused: he is
+    // refused for good when another transaction begins with him.
+    private static func meansTooMany(_ reply: Reply) -> Bool {
+        (reply.code == 452 || reply.code == 552) && (reply.enhancedStatus?.subject ?? 5) == 5
     }
 }

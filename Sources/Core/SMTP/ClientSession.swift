@@ -143,6 +143,8 @@ public struct ClientSession: Sendable {
     /// The server still has a transaction of ours that came to nothing.
     var mustReset = false
     var fruitlessMessages = 0
+    // See `takeSurplus`.
+    var surplus: [Int] = []
 
     /// A session that introduces itself as `name`; `channel` is `.tls` where TLS came before the greeting.
     public init(name: Domain, dialect: Dialect = .smtp, channel: ChannelKind = .plain) {
@@ -158,6 +160,13 @@ public struct ClientSession: Sendable {
 
     /// So many messages in a row came to nothing that the session was ended for it.
     public var rejectsAllMessages: Bool { fruitlessMessages >= Self.mostFruitlessMessages }
+
+    /// Indices of recipients that the last transaction had no room for although it delivered to others: their outcomes
+    /// are none, and another transaction of this session is for them. Each such transaction leaves fewer.
+    public mutating func takeSurplus() -> Set<Int> {
+        defer { surplus = [] }
+        return Set(surplus)
+    }
 
     /// The connection stands: the server speaks first.
     public mutating func begin() -> Action {

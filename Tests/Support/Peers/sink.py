@@ -6,7 +6,7 @@ usage: sink.py ADDRESS PORT DIRECTORY [--tls CERTIFICATE KEY] [--immediate] [--c
 is a Unix socket
 Each message goes into a file of DIRECTORY as it came, dots undone. Input: PHASE REPLY, where PHASE is one of connect,
 hello, mail, rcpt, rcpt.USER, data, early, end, end.USER (of LMTP) and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
-connection there; `early REPLY` comes in the middle of the content, and the connection closes then; `PHASE hang` answers nothing until it is told otherwise. With --tls STARTTLS is offered, unless
+connection there; `early REPLY` comes in the middle of the content, and the connection closes then; `limit NUMBER` takes so many recipients in one transaction, without one again any number; `PHASE hang` answers nothing until it is told otherwise. With --tls STARTTLS is offered, unless
 `offer no`, or TLS comes first; a reply to the phase starttls may hold \\r\\n, and what follows that is sent in plain text.
 """
 import os
@@ -109,6 +109,9 @@ def serve(connection, number, directory, context, is_immediate):
                     connection.sendall(b"503 5.5.1 MAIL first\r\n")
                     continue
                 recipient = text[text.index("<") + 1:text.index(">")]
+                if len(recipients) >= int(replies.get("limit", "1000")):
+                    connection.sendall(b"452 4.5.3 Too many recipients\r\n")
+                    continue
                 phase = "rcpt." + recipient.partition("@")[0]
                 if answer(phase if phase in replies else "rcpt", "250 2.1.5 Ok"):
                     recipients.append(recipient)

@@ -260,7 +260,11 @@ final class LMTPConnection {
         // A kept connection that dies before the content is no failure of the message: it gets a fresh one, once.
         if messages > 0, !isContentSent, !done.isSecondAttempt, then.isBroken { return line.giveBack(done) }
         messages += 1
-        for (job, outcome) in zip(done.jobs, outcomes) { line.process.decide(job, outcome, id) }
+        let surplus = client.takeSurplus()
+        for (index, (job, outcome)) in zip(done.jobs, outcomes).enumerated() where !surplus.contains(index) {
+            line.process.decide(job, outcome, id)
+        }
+        if !surplus.isEmpty { line.goOn(with: done.rest(surplus)) }
     }
 }
 

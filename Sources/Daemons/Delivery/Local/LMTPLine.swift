@@ -14,6 +14,11 @@ final class LMTPTask {
     var isSecondAttempt = false
 
     init(_ jobs: [LocalJob]) { self.jobs = jobs }
+
+    /// The same message for those of its recipients for whom one transaction had no room.
+    func rest(_ surplus: Set<Int>) -> LMTPTask {
+        LMTPTask(jobs.enumerated().filter { surplus.contains($0.offset) }.map(\.element))
+    }
 }
 
 /// The deliveries to one LMTP server, and the connections that take them.
@@ -165,6 +170,9 @@ final class LMTPLine {
         task.isSecondAttempt = true
         returned.append(task)
     }
+
+    /// Adds what a connection has left over, for itself or another.
+    func goOn(with task: LMTPTask) { returned.append(task) }
 
     var mayKeep: Bool { !isStale && !process.queue.isDraining }
     func park(_ connection: LMTPConnection) { idle.append(connection) }

@@ -271,9 +271,11 @@ final class RelayDialogue {
             return
         }
         session.messageDone()
-        for (work, outcome) in zip(done.recipients, outcomes) {
+        let surplus = client.takeSurplus()
+        for (index, (work, outcome)) in zip(done.recipients, outcomes).enumerated() where !surplus.contains(index) {
             session.decide(work, outcome, source: source, relay: endpoint.relayName)
         }
+        if !surplus.isEmpty { session.goOn(with: done.rest(surplus)) }
         isContentSent = false
     }
 }

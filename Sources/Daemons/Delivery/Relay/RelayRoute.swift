@@ -70,6 +70,9 @@ final class RelayRoute {
         tasks.append(task)
     }
 
+    /// Adds what a session has left over, for itself or another.
+    func goOn(with task: RelayTask) { tasks.append(task) }
+
     /// The next message, of its recipients those that are still wanted; all of them have begun then.
     func take() -> RelayTask? {
         while start < tasks.count {
@@ -82,7 +85,8 @@ final class RelayRoute {
                 tasks.removeFirst(start)
                 start = 0
             }
-            if !task.isSecondAttempt { task.recipients.removeAll { !process.queue.begin($0.id) } }
+            if !task.hasBegun { task.recipients.removeAll { !process.queue.begin($0.id) } }
+            task.hasBegun = true
             if !task.recipients.isEmpty { return task }
         }
         return nil

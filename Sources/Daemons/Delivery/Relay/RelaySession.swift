@@ -406,6 +406,7 @@ final class RelaySession {
     func messageDone() { messages += 1 }
 
     func giveBack(_ task: RelayTask) { route.giveBack(task) }
+    func goOn(with task: RelayTask) { route.goOn(with: task) }
 
     func decide(_ work: RecipientWork, _ outcome: DeliveryOutcome, source: String, relay: String) {
         switch outcome {

@@ -11,6 +11,8 @@ final class RelayTask {
     let sender: ReversePath
     var recipients: [RecipientWork]
     let content: Content
+    /// Queue has been told that its recipients are being tried.
+    var hasBegun = false
     /// It was given back once by a session whose server had gone.
     var isSecondAttempt = false
 
@@ -23,6 +25,14 @@ final class RelayTask {
         self.sender = sender
         self.recipients = recipients
         self.content = content
+    }
+
+    /// The same message for those of its recipients for whom one transaction had no room.
+    func rest(_ surplus: Set<Int>) -> RelayTask {
+        let left = recipients.enumerated().filter { surplus.contains($0.offset) }.map(\.element)
+        let task = RelayTask(message, request, sender: sender, left, content)
+        task.hasBegun = hasBegun
+        return task
     }
 }
 
