@@ -110,7 +110,9 @@ extension WholeHouse.Private {
 
         @Test func `a domain without MX is its own host, one with a null MX takes nothing`() throws {
             try makeReachable("192.0.2.0/24")
-            let server = try nameServer("example.net A 192.0.2.12", "nothing.example.com MX 0 .")
+            let server = try nameServer(
+                "example.net A 192.0.2.12", "mail.home.arpa A 192.0.2.12", "mail.test A 192.0.2.12",
+                "nothing.example.com MX 0 .")
             defer { server.kill(9) }
             let instance = try Instance()
             let sink = try Sink(instance, address: "192.0.2.12", port: 25)
@@ -118,8 +120,12 @@ extension WholeHouse.Private {
             let sender = instance.people[0]
             try instance.submit(
                 from: "\(sender)@example.org",
-                to: ["bob@example.net", "bob@nothing.example.com", "bob@not-there.example.com"])
-            #expect(sink.waitForMessages(1), "\(instance.lastWords)")
+                to: [
+                    // Names of private networks are asked for like all others.
+                    "bob@example.net", "bob@mail.home.arpa", "bob@mail.test", "bob@nothing.example.com",
+                    "bob@not-there.example.com",
+                ])
+            #expect(sink.waitForMessages(3), "\(instance.lastWords)")
             let hasNotices = eventually {
                 let text = instance.mailbox(sender).messages.joined()
                 return text.contains("bob@nothing.example.com") && text.contains("bob@not-there.example.com")

@@ -53,6 +53,11 @@ final class UnboundContext: QuestionDesk {
         // Mail within a private network has its names in its own zones.
         ("unblock-lan-zones:", "yes"),
         ("insecure-lan-zones:", "yes"),
+        // These two as well: RFC 8375 section 4 leaves the one to the servers of a home, RFC 6761 section 6.2 the other
+        // to those of a test. What is never asked for stays so: `invalid.` there (section 6.4), `onion.` by RFC 7686.
+        // (The word for that would be nodefault, but set as an option libunbound 1.17 takes it for a part of the name.)
+        ("local-zone:", "home.arpa. transparent"),
+        ("local-zone:", "test. transparent"),
         // DNS flag day 2020: no fragments.
         ("edns-buffer-size:", "1232"),
         // A library's 16 ports would make a busy server wait.
