@@ -93,7 +93,7 @@ import Testing
         ("lookup-result|x|found|x", .unknownQuestion), ("lookup-result|0000000000000001|found|x", .unknownQuestion),
         ("lookup-result|00000001|not-found|x", .unexpectedLine), ("lookup-result|00000001|ok", .unexpectedLine),
         ("lookup-result|00000001|found|a\r", .notText), ("lookup-result|00000001|found|a\u{0}", .notText),
-        ("lookup-result|00000001|found|" + String(repeating: "v", count: 70_000), .longLine),
+        ("lookup-result|00000001|found|" + String(repeating: "v", count: (1 << 20) + 65), .longLine),
     ]
 
     @Test(arguments: nonsense) func `anything else is a violation`(line: String, violation: TableDialogue.Violation)

@@ -25,7 +25,8 @@ public enum ExpansionItem: Hashable, Sendable {
 
     // LINE_MAX of the reference, less the NUL; there it bounds a whole value, and large lists must be included.
     public static let longestItem = 2047
-    public static let longestValue = 64 << 10
+    // As much as an included file: a list of ten thousand members, however long their addresses are.
+    public static let longestValue = 1 << 20
     public static let longestUser = 255
 
     /// The items of a comma-separated value, empty ones left out.

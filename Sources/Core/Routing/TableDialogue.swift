@@ -83,7 +83,7 @@ public struct TableDialogue: Sendable {
     }
 
     /// A value as long as a list of aliases may be, and what stands before it.
-    public static let longestLine = TableText.longestLine + 64
+    public static let longestLine = TableText.longestValue + 64
     // An answer that nobody waits for any more may still come.
     private static let mostUnanswered = 10_000
 

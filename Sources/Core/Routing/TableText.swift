@@ -10,7 +10,9 @@ public struct TableTextError: Error, Hashable, Sendable, CustomStringConvertible
         case malformedEntry = "invalid map entry"
         case nulByte = "NUL byte"
         case carriageReturn = "carriage return (lines must end with a line feed alone)"
-        case longLine = "line too long"
+        case longLine = "line longer than 64 KiB"
+        case longListLine = "line longer than 64 KiB: a list goes on in the next line, behind a blank"
+        case longList = "list longer than 1 MiB: it can stand in a file, and :include:/path here"
         case longKey = "key too long"
         case notText = "not valid UTF-8"
         case duplicateKey = "duplicate entry"
@@ -55,6 +57,8 @@ public struct TableText {
     }
 
     public static let longestLine = 64 << 10
+    /// Of a value with all lines that continue it.
+    public static let longestValue = ExpansionItem.longestValue
     // Room that is made at once: the first line says how long lines usually are, but may be wrong.
     private static let mostExpectedEntries = 4 << 20
 
@@ -115,7 +119,9 @@ public struct TableText {
                 if byte == .carriageReturn { throw error(.carriageReturn) }
                 if byte >= 0x80 { isPlain = false }
                 end += 1
-                guard end - start <= Self.longestLine else { throw error(.longLine) }
+                guard end - start <= Self.longestLine else {
+                    throw error(dialect == .aliases ? .longListLine : .longLine)
+                }
             }
             let line = text.extracting(start..<end)
             guard isPlain || Self.isText(line) else { throw error(.notText) }
@@ -149,7 +155,7 @@ public struct TableText {
         }
         if line.first?.isBlank == true, let last, continues(entry) {
             let length = content?.extend(last, by: entry) ?? 0
-            guard length <= Self.longestLine else { throw error(.longLine) }
+            guard length <= Self.longestValue else { throw error(.longList) }
         } else {
             try insert(entry)
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import CSQLite
+import Configuration
 
 /// A SQLite database, open for reading, and its prepared queries.
 nonisolated final class SQLiteDatabase {
@@ -11,8 +12,8 @@ nonisolated final class SQLiteDatabase {
     private static let patienceMilliseconds: Int32 = 10_000
     // A query that runs longer is a mistake of its writer; the server gives up after 30 s.
     private static let mostSteps: Int32 = 20_000_000
-    // Of all values of an answer together.
-    private static let longestAnswer = 64 << 10
+    // Of all values of an answer together, which may be a list of aliases.
+    private static let longestAnswer = ExpansionItem.longestValue
 
     init(_ path: String) throws(SourceFailure) {
         var handle: OpaquePointer?

@@ -42,7 +42,7 @@ func check(_ content: TableContent) {
         precondition(last.map { $0.utf8.lexicographicallyPrecedes(key.utf8) } ?? true, "not in order")
         last = key
         precondition(key.utf8.count <= TableContent.longestKey, "a long key")
-        precondition(value.utf8.count <= TableText.longestLine, "a long value")
+        precondition(value.utf8.count <= TableText.longestValue, "a long value")
         precondition(content.value(of: key, for: .alias) == value, "an entry that is not found")
         precondition(content.contains(key, for: .text), "a key that is not found")
         _ = try? ExpansionItem.items(in: value)
