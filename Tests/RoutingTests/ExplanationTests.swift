@@ -100,6 +100,7 @@ import Testing
         #expect(
             explanation.events == [
                 .address(try mailbox("root@example.org"), isInternal: false),
+                .leftOut(0..<1),
                 .table(.named("d"), key: "example.org", .domain, .present),
                 .rule(1, unmet: nil),
                 .decision(.action("a", rule: 1)),

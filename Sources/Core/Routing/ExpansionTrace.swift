@@ -35,6 +35,8 @@ public enum ExpansionEvent: Hashable, Sendable {
     case address(Mailbox, isInternal: Bool)
     /// A rule was tried; the criterion that is not met, nil when all are.
     case rule(Int, unmet: RuleCriterion?)
+    /// These were not even tried: each has a criterion that is not met.
+    case leftOut(Range<Int>)
     case decision(Ruleset.Decision)
     case table(TableReference, key: String, TableService, TableFinding)
     case user(String, UserLookup)

@@ -32,6 +32,7 @@ struct RuleIndex: Sendable {
     struct Group: Sendable {
         let question: TableQuestion
         let content: TableContent
+        let first: Int
         /// In ascending order.
         fileprivate(set) var rules: [Int]
     }
@@ -80,7 +81,7 @@ struct RuleIndex: Sendable {
                     groups[group].rules.append(number)
                 } else {
                     numbers[question] = groups.count
-                    groups.append(Group(question: question, content: content, rules: [number]))
+                    groups.append(Group(question: question, content: content, first: number, rules: [number]))
                 }
             }
         }
@@ -284,7 +285,7 @@ struct RuleCandidates {
         for list in lists {
             if let first = list.first, first < least { least = first }
         }
-        if nextGroup < groups.count, let first = groups[nextGroup].rules.first, first < least {
+        if nextGroup < groups.count, groups[nextGroup].first < least {
             nextGroup += 1
             return .group(nextGroup - 1)
         }

@@ -82,6 +82,12 @@ public struct Ruleset: Sendable {
         var evaluation = RuleEvaluation(subject, self, tables)
         var candidates = candidates(for: subject)
         var steps = 0
+        // The first rule of which nothing was said yet.
+        var next = 0
+        func leaveOut(before number: Int) {
+            if next < number { tables.note(.leftOut(next..<number)) }
+            next = max(next, number)
+        }
         while let candidate = candidates.next() {
             steps += 1
             if steps.isMultiple(of: Self.stepsPerTurn) { await tables.pause() }
@@ -89,9 +95,12 @@ public struct Ruleset: Sendable {
             switch candidate {
             case .rule(let rule): number = rule
             case .group(let group):
+                leaveOut(before: index.groups[group].first)
                 if evaluation.mayHold(index.groups[group]) { candidates.add(index.groups[group].rules) }
                 continue
             }
+            leaveOut(before: number)
+            next = number + 1
             let rule = rules[number]
             do throws(TableFailure) {
                 let unmet = try await evaluation.unmet(by: rule)
@@ -105,6 +114,7 @@ public struct Ruleset: Sendable {
             case .reject: return .reject(rule: number)
             }
         }
+        leaveOut(before: rules.count)
         return .noMatch
     }
 

@@ -49,19 +49,15 @@ nonisolated struct ExplanationSteps {
 
     func rows(of events: [ExpansionEvent], omitted: Int) -> [[ControlField]] {
         var rows: [[ControlField]] = []
-        // The rules that were not even tried cannot hold.
-        var nextRule = 0
         for event in events {
             switch event {
             case .address(let mailbox, let isInternal):
-                nextRule = 0
                 rows.append(row("address", nil, "<\(mailbox)>", isInternal ? "arose on this host" : nil))
             case .rule(let number, let unmet):
-                rows += leftOut(nextRule..<number)
-                nextRule = number + 1
                 rows.append(rule(number, unmet.map(Self.text(ofUnmet:)) ?? "holds"))
+            case .leftOut(let numbers):
+                rows += leftOut(numbers)
             case .decision(let decision):
-                if case .noMatch = decision { rows += leftOut(nextRule..<configuration.rules.count) }
                 rows += self.rows(of: decision)
             case .table(let table, let key, let service, let finding):
                 rows.append(self.table(table, key, service, finding))
