@@ -109,7 +109,7 @@ let package = Package(
             name: "CSigner", path: "Sources/System/CSigner",
             cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        system("Host", ["CPosix", "CCrypt", "Posix", "Mail"], common),
+        system("Host", ["CPosix", "CCrypt", "Configuration", "Posix", "Mail"], common),
         system("Launch", ["CPosix", "CSeccomp", "Posix", "IPC", "Mail", "Bytes"], common),
         system("Channel", ["IPC", "Posix", "Reactor", "Launch", "Mail", "Bytes"], onLoop),
         system("TLS", ["CSigner", "Channel", "Configuration", "IPC", "Posix", "Reactor", "Mail", "Bytes"], onLoop),

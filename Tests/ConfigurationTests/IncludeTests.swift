@@ -6,7 +6,7 @@ import Testing
 struct IncludeTests {
     private static func parse(_ files: [String: String]) -> ParsedConfiguration {
         ServerConfiguration.parse(file: "main", options: ParseOptions(.partial, unsupported: [])) { name in
-            files[name].map { Array($0.utf8) }
+            files[name].map { .bytes(Array($0.utf8)) } ?? .unreadable("no such file")
         }
     }
 
@@ -48,7 +48,10 @@ struct IncludeTests {
     }
 
     @Test func `a file that cannot be read is an error`() {
-        #expect(Self.parse(["main": "include x"]).errors.map(\.description) == ["main:1:9: failed to include file x"])
-        #expect(Self.parse([:]).errors.map(\.message) == ["failed to open main"])
+        #expect(
+            Self.parse(["main": "include x"]).errors.map(\.description) == [
+                "main:1:9: failed to include file x: no such file"
+            ])
+        #expect(Self.parse([:]).errors.map(\.message) == ["no such file"])
     }
 }

@@ -36,6 +36,8 @@ enum Samples {
         return Array(bytes.prefix(count))
     }
 
+    static func source(_ name: String) -> SourceText { read(name).map { .bytes($0) } ?? .unreadable("not there") }
+
     static func text(_ name: String) -> String? { read(name).map { String(decoding: $0, as: UTF8.self) } }
 }
 
@@ -43,7 +45,7 @@ enum Samples {
 func parse(_ text: String, _ completeness: ParseOptions.Completeness = .whole) -> ParsedConfiguration {
     ServerConfiguration.parse(
         Array(text.utf8), named: "t", options: ParseOptions(completeness, unsupported: []),
-        sourceReader: Samples.read)
+        sourceReader: Samples.source)
 }
 
 /// The errors of `text` without the name of its file.
@@ -61,14 +63,14 @@ struct SampleTests {
     func `a sample is understood as written beside it`(name: String) throws {
         let text = try #require(Samples.read("\(name).conf"))
         let whole = ServerConfiguration.parse(
-            text, named: "\(name).conf", options: ParseOptions(unsupported: []), sourceReader: Samples.read)
+            text, named: "\(name).conf", options: ParseOptions(unsupported: []), sourceReader: Samples.source)
         #expect(whole.configuration?.printed(for: .all) == Samples.text("\(name).ok"))
     }
 
     @Test(arguments: Samples.names)
     func `a sample has the errors beside it and no others`(name: String) throws {
         let text = try #require(Samples.read("\(name).conf"))
-        let parsed = ServerConfiguration.parse(text, named: "\(name).conf", sourceReader: Samples.read)
+        let parsed = ServerConfiguration.parse(text, named: "\(name).conf", sourceReader: Samples.source)
         let errors = parsed.errors.map { "\($0)\n" }.joined()
         #expect(errors == Samples.text("\(name).err") ?? "")
         #expect((parsed.configuration == nil) == !errors.isEmpty)

@@ -96,6 +96,14 @@ extension WholeHouse.Private {
             try instance.write(instance.usual())
             chmod(instance.configurationPath, 0o666)
             try expectRefusal(instance, "martlet.conf", "writable by everyone")
+            chmod(instance.configurationPath, 0o644)
+            let part = try TableFiles(instance).write("part.conf", "queue ttl 5d\n")
+            chmod(part, 0o666)
+            try instance.write("include \"\(part)\"\n\(instance.usual())")
+            let place = "martlet.conf:1:9: failed to include file \(part): writable by everyone"
+            try expectRefusal(instance, place, "chmod o-w \(part)")
+            let check = try Program.run([Host.program("martletd"), "-n", "-f", instance.configurationPath])
+            #expect(check.status == 1 && check.errors.contains(place), "\(check.errors)")
         }
     }
 }

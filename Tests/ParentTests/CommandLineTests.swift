@@ -85,5 +85,9 @@ import Testing
         #expect(
             ConfigurationFile.text(of: error, withSource: true)
                 == "a.conf:3:4: syntax error\n    \tab cd\n    \t  ^\n")
+        let wide = Diagnostic(
+            location: SourceLocation(file: "a.conf", line: 1, column: 6), message: "no", sourceLine: "\u{fc}\u{e4}\" x")
+        #expect(
+            ConfigurationFile.text(of: wide, withSource: true) == "a.conf:1:6: no\n    \u{fc}\u{e4}\" x\n       ^\n")
     }
 }

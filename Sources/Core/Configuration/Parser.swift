@@ -41,23 +41,33 @@ public struct ParsedConfiguration: Sendable {
     }
 }
 
+/// What became of opening a file of the configuration.
+public enum SourceText: Hashable, Sendable {
+    case bytes([UInt8])
+    /// Why not.
+    case unreadable(String)
+}
+
 extension ServerConfiguration {
-    /// Reads `file` and what it includes by `sourceReader`, which returns nil for a file that cannot be read.
+    /// Reads `file` and what it includes by `sourceReader`.
     public static func parse(
-        file: String, options: ParseOptions = ParseOptions(), sourceReader: @escaping (String) -> [UInt8]?
+        file: String, options: ParseOptions = ParseOptions(), sourceReader: @escaping (String) -> SourceText
     ) -> ParsedConfiguration {
-        guard let text = sourceReader(file) else {
-            let location = SourceLocation(file: file, line: 1, column: 1)
-            let error = Diagnostic(location: location, message: "failed to open \(file)", sourceLine: "")
+        switch sourceReader(file) {
+        case .bytes(let text):
+            return parse(text, named: file, options: options, sourceReader: sourceReader)
+        case .unreadable(let reason):
+            // Of the whole file.
+            let location = SourceLocation(file: file, line: 0, column: 0)
+            let error = Diagnostic(location: location, message: reason, sourceLine: "")
             return ParsedConfiguration(configuration: nil, errors: [error], unusedMacros: [])
         }
-        return parse(text, named: file, options: options, sourceReader: sourceReader)
     }
 
     /// Reads `text`, whose errors are reported as those of the file `name`.
     public static func parse(
         _ text: [UInt8], named name: String, options: ParseOptions = ParseOptions(),
-        sourceReader: @escaping (String) -> [UInt8]? = { _ in nil }
+        sourceReader: @escaping (String) -> SourceText = { _ in .unreadable("nothing can be included here") }
     ) -> ParsedConfiguration {
         var parser = Parser(text, named: name, options: options, sourceReader: sourceReader)
         return parser.parse()
@@ -97,7 +107,7 @@ struct Parser {
     var unsupportedUses: [Failure] = []
 
     private var placeFile = ""
-    private let sourceReader: (String) -> [UInt8]?
+    private let sourceReader: (String) -> SourceText
     private var lexer: Lexer
     private var lookahead: Token?
     private var depth = 0
@@ -105,7 +115,7 @@ struct Parser {
     private var sources: [String: [UInt8]]
     private var errors: [Diagnostic] = []
 
-    init(_ text: [UInt8], named name: String, options: ParseOptions, sourceReader: @escaping (String) -> [UInt8]?) {
+    init(_ text: [UInt8], named name: String, options: ParseOptions, sourceReader: @escaping (String) -> SourceText) {
         self.options = options
         self.sourceReader = sourceReader
         macros = Macros(options.definitions)
@@ -188,8 +198,11 @@ struct Parser {
         guard depth < Self.deepestInclude, includes < Self.mostIncludes else {
             throw Failure(message: "failed to include file \(path.text): too many includes", location: path.location)
         }
-        guard let text = sourceReader(path.text) else {
-            throw Failure(message: "failed to include file \(path.text)", location: path.location)
+        let text: [UInt8]
+        switch sourceReader(path.text) {
+        case .bytes(let bytes): text = bytes
+        case .unreadable(let reason):
+            throw Failure(message: "failed to include file \(path.text): \(reason)", location: path.location)
         }
         let outer = lexer
         let outerLookahead = lookahead

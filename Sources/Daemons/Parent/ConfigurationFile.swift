@@ -6,21 +6,9 @@ import Posix
 
 /// The configuration as it stands on the disk.
 enum ConfigurationFile {
-    /// Of one file, in bytes; a part of it must fit into a frame.
-    private static let longest = 4 << 20
-
     static func read(_ invocation: Invocation) -> ParsedConfiguration {
         let options = ParseOptions(definitions: invocation.definitions)
-        do {
-            _ = try FileDescriptor.readable(invocation.file)
-        } catch {
-            let location = SourceLocation(file: invocation.file, line: 0, column: 0)
-            let reason = Diagnostic(location: location, message: "\(error)", sourceLine: "")
-            return ParsedConfiguration(configuration: nil, errors: [reason], unusedMacros: [])
-        }
-        return ServerConfiguration.parse(file: invocation.file, options: options) { path in
-            (try? FileDescriptor.content(of: path, limit: longest)) ?? nil
-        }
+        return ServerConfiguration.parse(file: invocation.file, options: options, sourceReader: SourceText.file)
     }
 
     /// `martletd -n`: says what is wrong, or that nothing is. The status to exit with.
@@ -48,8 +36,10 @@ enum ConfigurationFile {
     nonisolated static func text(of error: Diagnostic, withSource: Bool) -> String {
         let line = "\(error)\n"
         guard withSource, !error.sourceLine.isEmpty, error.location.column > 0 else { return line }
-        // Tabs are kept, so that the caret stands below its place however wide they are.
-        let lead = error.sourceLine.utf8.prefix(error.location.column - 1).map { $0 == 9 ? "\t" : " " }.joined()
+        // Tabs are kept, so that the caret stands below its place however wide they are; of a character of several bytes
+        // one counts.
+        let lead = error.sourceLine.utf8.prefix(error.location.column - 1).filter { $0 & 0xC0 != 0x80 }
+            .map { $0 == 9 ? "\t" : " " }.joined()
         return "\(line)    \(error.sourceLine)\n    \(lead)^\n"
     }
 }

@@ -76,9 +76,6 @@ final class House {
         let parsed = ConfigurationFile.read(invocation)
         guard let written = parsed.configuration else { throw House.failure(parsed) }
         let configuration = try QueueKey.resolve(written, mayAsk: invocation.task != .serveInBackground)
-        if ThisProcess.isRoot, let facts = FileFacts(at: invocation.file), facts.mode & 0o002 != 0 {
-            throw StartFailure("\(invocation.file): writable by everyone (chmod o-w \(invocation.file))")
-        }
         estate = try Estate(paths)
         do {
             let system = invocation.task == .serveForPerson ? nil : try? SystemLog.connect()

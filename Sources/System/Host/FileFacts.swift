@@ -18,6 +18,7 @@ public struct FileFacts: Hashable, Sendable {
     public let mark: [Int64]
 
     public var isWritableByOthers: Bool { mode & 0o022 != 0 }
+    public var isWritableByEveryone: Bool { isRegular && mode & 0o002 != 0 }
 
     init(_ status: stat) {
         owner = status.st_uid
@@ -50,7 +51,7 @@ extension FileDescriptor {
     /// Opens a regular file for reading; never waits for one that is a device or a pipe.
     public static func readable(_ path: String) throws(SystemError) -> FileDescriptor {
         let file = try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
-        guard try file.facts().isRegular else { throw SystemError("open", EINVAL) }
+        guard try file.facts().isRegular else { throw SystemError("open: no regular file", EINVAL) }
         return file
     }
 

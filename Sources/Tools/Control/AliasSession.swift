@@ -12,7 +12,6 @@ enum AliasSession {
     private static let configuration = "/etc/martlet/martlet.conf"
     private static let table = "aliases"
     private static let usualText = "/etc/aliases"
-    private static let longestConfiguration = 4 << 20
 
     private struct Place {
         let text: String
@@ -58,9 +57,7 @@ enum AliasSession {
             guard file == configuration else { throw TextMap.Failure(description: "\(file): no such file") }
             return Place(text: usualText, database: usualText + ".db", isConfigured: false)
         }
-        let parsed = ServerConfiguration.parse(file: file) { path in
-            (try? FileDescriptor.content(of: path, limit: longestConfiguration)) ?? nil
-        }
+        let parsed = ServerConfiguration.parse(file: file, sourceReader: SourceText.file)
         guard let configuration = parsed.configuration else {
             throw TextMap.Failure(description: parsed.errors.first.map { "\($0)" } ?? "\(file): unreadable")
         }

@@ -11,7 +11,6 @@ import Spool
 
 /// The shows of a queue whose server is down, read from its spool. Nothing is changed there.
 extension ControlProgram {
-    private static let longestConfiguration = 4 << 20
     private static let keySize = 32
 
     /// The status to exit with: 1 where something is damaged.
@@ -107,9 +106,7 @@ extension ControlProgram {
             guard let usual = places.configuration, FileFacts(at: usual) != nil else { return nil }
             file = usual
         }
-        let parsed = ServerConfiguration.parse(file: file) { path in
-            (try? FileDescriptor.content(of: path, limit: Self.longestConfiguration)) ?? nil
-        }
+        let parsed = ServerConfiguration.parse(file: file, sourceReader: SourceText.file)
         guard let configuration = parsed.configuration else {
             throw .refused(parsed.errors.first.map { "\($0)" } ?? "\(file): unreadable")
         }
