@@ -86,6 +86,26 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `no header makes a worker look as if it had been taken over`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let pids = instance.pids()
+            let bystanders = try (0..<6).map { _ in try instance.client() }
+            for bystander in bystanders { try bystander.greet() }
+            let person = "\(instance.people[0])@example.org"
+            let list = String(repeating: "a,", count: 32_000)
+            let client = try instance.client()
+            try client.greet()
+            try client.submit(
+                from: "a@example.org", to: [person], String(repeating: "To:a\n", count: 6000) + "\nbody",
+                expecting: "550 5.7.1")
+            try client.submit(from: "a@example.org", to: [person], "To: \(list)\nCc: \(list)\n\nbody")
+            for bystander in bystanders { try bystander.say("NOOP", "250") }
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            #expect(instance.pids() == pids, "\(instance.lastWords)")
+            try instance.stop()
+        }
+
         @Test func `noise on the local sockets closes that client only`() throws {
             let instance = try Instance()
             try instance.start(instance.usual())

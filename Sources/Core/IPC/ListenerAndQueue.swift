@@ -34,6 +34,34 @@ public struct CommitRequest: Hashable, Sendable {
     }
 }
 
+extension CommitRequest {
+    // A trace field, fields that were missing, values of fields that were rewritten, what a filter adds: far less.
+    static let mostAdded: UInt64 = 256 * 1024
+    static let mostPieces = 10_000
+
+    /// What in the pieces cannot be, for content of `size` bytes. Each byte of it is used once at most: a message is never
+    /// larger than what was sent for it, whatever a list of ranges would make of it.
+    ///
+    /// Queue has a worker with such a request replaced; so the worker asks first, and refuses the message.
+    public func fault(inContentOf size: UInt64) -> String? {
+        guard pieces.count <= Self.mostPieces else { return "too many pieces" }
+        var added: UInt64 = 0
+        var position: UInt64 = 0
+        for piece in pieces {
+            switch piece {
+            case .bytes(let bytes):
+                added += UInt64(bytes.count)
+            case .range(let offset, let length):
+                let (end, overflow) = offset.addingReportingOverflow(length)
+                guard !overflow, end <= size else { return "a piece outside the content" }
+                guard offset >= position else { return "content used twice" }
+                position = end
+            }
+        }
+        return added <= Self.mostAdded ? nil : "too much new content"
+    }
+}
+
 /// Listener - Queue.
 public enum ListenerToQueue: Hashable, Sendable {
     /// The next content of a transaction; its first is its beginning. At most `credit` bytes may be unacknowledged.

@@ -26,32 +26,42 @@ public struct AddressField: Hashable, Sendable {
         self.value = value
     }
 
-    /// The value with `@domain` behind each address that has none (RFC 6409 section 8.1); nil when nothing changes.
-    public func completed(with domain: Domain) -> [UInt8]? {
-        guard let addresses = Self.addresses(in: value) else { return nil }
-        var output: [UInt8] = []
-        var start = 0
-        for range in addresses where !Self.hasDomain(value[range]) {
-            output += value[start..<range.upperBound]
-            output.append("@\(domain)")
-            start = range.upperBound
-        }
-        guard start > 0 else { return nil }
-        return output + value[start...]
+    /// What became of a value that was to be rewritten.
+    public enum Rewriting: Hashable, Sendable {
+        case unchanged
+        case changed([UInt8])
+        /// It would have more bytes than are allowed.
+        case tooLong
     }
 
-    /// The value with each address replaced by `mailbox`; nil when nothing changes.
-    public func masqueraded(as mailbox: Mailbox) -> [UInt8]? {
-        guard let addresses = Self.addresses(in: value), !addresses.isEmpty else { return nil }
-        let replacement = Array(mailbox.description.utf8)
+    /// The value with `@domain` behind each address that has none (RFC 6409 section 8.1).
+    public func completed(with domain: Domain, most: Int) -> Rewriting {
+        guard let addresses = Self.addresses(in: value) else { return .unchanged }
+        let ends = addresses.filter { !Self.hasDomain(value[$0]) }.map { $0.upperBound..<$0.upperBound }
+        return replacing(ends, by: Array("@\(domain)".utf8), most)
+    }
+
+    /// The value with each address replaced by `mailbox`.
+    public func masqueraded(as mailbox: Mailbox, most: Int) -> Rewriting {
+        guard let addresses = Self.addresses(in: value) else { return .unchanged }
+        return replacing(addresses, by: Array(mailbox.description.utf8), most)
+    }
+
+    // A comma and a letter are an address, and become one of any length: what would come out is counted before it is made.
+    private func replacing(_ ranges: [Range<Int>], by bytes: [UInt8], _ most: Int) -> Rewriting {
+        guard !ranges.isEmpty else { return .unchanged }
+        let count = ranges.reduce(value.count + ranges.count * bytes.count) { $0 - $1.count }
+        guard count <= most else { return .tooLong }
         var output: [UInt8] = []
+        output.reserveCapacity(count)
         var start = 0
-        for range in addresses {
-            output += value[start..<range.lowerBound] + replacement
+        for range in ranges {
+            output += value[start..<range.lowerBound]
+            output += bytes
             start = range.upperBound
         }
         output += value[start...]
-        return output == value ? nil : output
+        return output == value ? .unchanged : .changed(output)
     }
 
     /// Where the addresses stand, each without angle brackets; nil when the value is no plain list.

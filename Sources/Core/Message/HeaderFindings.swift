@@ -11,6 +11,7 @@ public struct HeaderFindings: Hashable, Sendable {
         case nameTooLong(at: Int)
         case headerTooLong
         case tooManyBccFields
+        case tooManyAddressFields
     }
 
     /// The first fault; nothing behind it was looked at.
@@ -37,6 +38,8 @@ public struct HeaderFindings: Hashable, Sendable {
 
     /// From, To and Cc, when they were asked for; those that are too long are left out.
     public var addressFields: [AddressField] = []
+    /// One of those that were left out is a From.
+    public var lacksFrom = false
 
     public init() {}
 }

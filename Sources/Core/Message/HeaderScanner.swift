@@ -21,8 +21,10 @@ public struct HeaderScanner: Sendable {
 
     // The reference's limit; a longer field is left as it is.
     static let longestAddressField = 65_535
-    // Of all together: what Queue takes of new content.
+    // Of all together; what is beyond is left as it is.
     static let mostAddressBytes = 128 * 1024
+    // RFC 5322 section 3.6 allows one of each; each costs two pieces in the spool.
+    public static let mostAddressFields = 100
 
     // The reference's limit.
     public static let longestName = 1023
@@ -57,6 +59,7 @@ public struct HeaderScanner: Sendable {
     private let deliveredTo: DeliveredTo
     private let addressFields: AddressFields
     private var addressBytes = 0
+    private var addressFieldCount = 0
     private var valueStart = 0
     private var place = Place.lineStart
     private var field = Field.other
@@ -257,8 +260,13 @@ public struct HeaderScanner: Sendable {
             }
         case .addresses(let kind):
             addressBytes += value.count
-            if value.count <= Self.longestAddressField, addressBytes <= Self.mostAddressBytes {
+            addressFieldCount += 1
+            if addressFieldCount > Self.mostAddressFields {
+                fail(.tooManyAddressFields)
+            } else if value.count <= Self.longestAddressField, addressBytes <= Self.mostAddressBytes {
                 findings.addressFields.append(AddressField(kind: kind, range: valueStart..<end, value: value))
+            } else if kind == .from {
+                findings.lacksFrom = true
             }
             value.removeAll(keepingCapacity: true)
         case .deliveredTo:

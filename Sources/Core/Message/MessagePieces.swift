@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: ISC
 
+public import Mail
+
 /// A part of a message as it will be stored and sent: bytes of ours, or a range of the content as it came.
 public enum Piece: Hashable, Sendable {
     case bytes([UInt8])
@@ -20,6 +22,34 @@ public struct MissingFields: Hashable, Sendable {
 
 /// Lists what a message is made of: our trace field, fields that were missing, and the content without its Bcc fields.
 public enum MessagePieces {
+    /// Of all values that submission rewrites, in bytes: with the trace field far below what Queue takes of new content.
+    public static let mostRewritten = 192 * 1024
+
+    /// What submission makes of addresses in the header: those without a domain get that of the server, unless it would be
+    /// too much; those in From become `author`, where there is one. nil when that cannot be, so that From would not be true.
+    public static func rewritten(
+        _ findings: HeaderFindings, serverName: Domain, author: Mailbox?
+    ) -> [(range: Range<Int>, bytes: [UInt8])]? {
+        if author != nil, findings.lacksFrom { return nil }
+        var found: [(range: Range<Int>, bytes: [UInt8])] = []
+        var left = mostRewritten
+        for field in findings.addressFields {
+            let truth = field.kind == .from ? author : nil
+            let rewriting =
+                truth.map { field.masqueraded(as: $0, most: left) } ?? field.completed(with: serverName, most: left)
+            switch rewriting {
+            case .unchanged:
+                break
+            case .changed(let bytes):
+                left -= bytes.count
+                found.append((field.range, bytes))
+            case .tooLong:
+                if truth != nil { return nil }
+            }
+        }
+        return found
+    }
+
     /// The pieces in order, none empty. `contentCount` is the length of the scanned content in bytes; `missing` is
     /// given where absent fields are to be added.
     /// `replacements` are values of fields with what stands in their place.

@@ -147,10 +147,14 @@ extension SessionDriver {
         var request = transaction.request
         // A client may announce what it does not use; then the next host need not know of it.
         request.isInternational = request.isInternational && needsInternationalMail(transaction)
+        guard
+            let pieces = messagePieces(message, contentCount: findings.size.value, request, messageID: identifier)
+        else { return .refuse(.notCompliant) }
         let commit = CommitRequest(
-            message: message, session: number, envelopes: envelopes,
-            pieces: messagePieces(message, contentCount: findings.size.value, request, messageID: identifier),
-            request: request, fingerprint: MessageFingerprint(of: identifier))
+            message: message, session: number, envelopes: envelopes, pieces: pieces, request: request,
+            fingerprint: MessageFingerprint(of: identifier))
+        // Whatever a client sends, Queue must not take us for one that was taken over.
+        guard commit.fault(inContentOf: UInt64(findings.size.value)) == nil else { return .refuse(.notCompliant) }
         let refusal: Reply?
         do {
             refusal = try await owner.queue.commit(commit)
@@ -173,10 +177,11 @@ extension SessionDriver {
             || !(transaction.sender.mailbox?.isASCII ?? true)
     }
 
-    /// `messageID` is for a message that has none and must have one.
+    /// `messageID` is for a message that has none and must have one. nil when the header cannot be made what it must be.
     func messagePieces(
         _ message: MessageID, contentCount: Int, _ request: MessageRequest, messageID: String
-    ) -> [MessagePiece] {
+    ) -> [MessagePiece]? {
+        guard let replacements = rewrittenFields() else { return nil }
         let now = SystemClock.now()
         let zone = SystemClock.zone(at: now)
         let date = MailDate(now, offset: zone.offset, zone: zone.name)
@@ -196,7 +201,7 @@ extension SessionDriver {
         let missing = completesHeader ? MissingFields(date: date, messageID: messageID) : nil
         return MessagePieces.list(
             scanner.findings, contentCount: contentCount, trace: head, missing: missing,
-            replacements: rewrittenFields()
+            replacements: replacements
         ).map {
             switch $0 {
             case .bytes(let bytes): .bytes(bytes)
@@ -205,16 +210,12 @@ extension SessionDriver {
         }
     }
 
-    /// What submission makes of addresses in the header: those without a domain get ours, and From may have to be true.
-    func rewrittenFields() -> [(range: Range<Int>, bytes: [UInt8])] {
+    func rewrittenFields() -> [(range: Range<Int>, bytes: [UInt8])]? {
         var author: Mailbox?
         if session.user != nil, case .masquerade? = listener.senders?.treatment {
             author = session.transaction?.sender.mailbox
         }
-        return scanner.findings.addressFields.compactMap { field in
-            if field.kind == .from, let author { return field.masqueraded(as: author).map { (field.range, $0) } }
-            return field.completed(with: serverName).map { (field.range, $0) }
-        }
+        return MessagePieces.rewritten(scanner.findings, serverName: serverName, author: author)
     }
 
     func transmissionType(_ request: MessageRequest) -> TraceField.TransmissionType {

@@ -26,9 +26,6 @@ final class Intake {
     // Lookup has stored before it answers Listener; what is not here by then was lost with a process.
     private static let patienceMilliseconds: UInt64 = 30_000
     private static let mostRecipients = 100_000
-    // A trace field, fields that were missing, what a filter adds: far less than this, in far fewer pieces.
-    private static let mostAdded: UInt64 = 256 * 1024
-    private static let mostPieces = 10_000
     // Content that may be on its way without credit: the initial one, and the one piece that may overdraw it.
     private static let mostUncredited = QueueToListener.initialCredit + (1 << 20)
 
@@ -210,33 +207,13 @@ final class Intake {
         let transaction = transaction(id, listener)
         guard transaction.commit == nil else { return "a second commit" }
         guard request.envelopes > 0 else { return "a commit without envelopes" }
-        if let fault = Self.fault(in: request.pieces, of: transaction.size) { return fault }
+        if let fault = request.fault(inContentOf: transaction.size) { return fault }
         transaction.commit = (request, correlation)
         transaction.timer.start(afterMilliseconds: Self.patienceMilliseconds) { [weak self] in
             self?.refuse(id, correlation, Reply(451, EnhancedStatus(4, 3, 0), "Temporary failure"))
         }
         finish(id, transaction, request, correlation)
         return nil
-    }
-
-    /// What in the pieces cannot be. Each byte of the content is used once at most: a message is never larger than what
-    /// was sent for it, whatever a list of ranges would make of it.
-    static func fault(in pieces: [MessagePiece], of size: UInt64) -> String? {
-        guard pieces.count <= mostPieces else { return "too many pieces" }
-        var added: UInt64 = 0
-        var position: UInt64 = 0
-        for piece in pieces {
-            switch piece {
-            case .bytes(let bytes):
-                added += UInt64(bytes.count)
-            case .range(let offset, let length):
-                let (end, overflow) = offset.addingReportingOverflow(length)
-                guard !overflow, end <= size else { return "a piece outside the content" }
-                guard offset >= position else { return "content used twice" }
-                position = end
-            }
-        }
-        return added <= mostAdded ? nil : "too much new content"
     }
 
     private func finish(

@@ -124,11 +124,12 @@ enum Content {
         precondition(whole.messageID.map { $0.utf8.count <= HeaderScanner.longestMessageID } ?? true, "a long one")
         guard whole.fault == nil else { return }
         // As submission makes a message of it: pieces in order, of what came or of ours, and nothing of Bcc.
-        let replacements = whole.addressFields.compactMap { field in
-            (first & 0x40 == 0 ? field.completed(with: Commands.server) : field.masqueraded(as: author)).map {
-                (range: field.range, bytes: $0)
-            }
-        }
+        guard
+            let replacements = MessagePieces.rewritten(
+                whole, serverName: Commands.server, author: first & 0x40 == 0 ? nil : author)
+        else { return }
+        precondition(
+            replacements.reduce(0) { $0 + $1.bytes.count } <= MessagePieces.mostRewritten, "more than Queue may take")
         for replacement in replacements {
             precondition(!replacement.bytes.contains(0) || bytes[replacement.range].contains(0), "a NUL of ours")
         }
