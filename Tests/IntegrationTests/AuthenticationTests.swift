@@ -139,6 +139,40 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test(arguments: ["cancel", "xclient"])
+        func `who takes back what was proven is nobody, may prove it again, and ends no session`(way: String) throws {
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            let immediate = try Host.freePort()
+            try instance.start(
+                """
+                \(workshop.statement("mx", as: "mx.example.org"))
+                table verifiers { "bob" = "\(Self.verifier)" }
+                table authors { "bob" = "bob@example.org" }
+                listen on 127.0.0.1 port \(immediate) smtps pki mx.example.org auth-optional <verifiers> \
+                    senders <authors> xclient-from 127.0.0.1
+                listen on 127.0.0.1 port \(instance.port)
+                action "local" \(instance.maildirMethod)
+                match auth from any for domain "example.org" action "local"
+
+                """)
+            let pids = instance.pids()
+            let bystanders = try (0..<6).map { _ in try instance.client() }
+            for bystander in bystanders { try bystander.greet() }
+            let result = try Program.run(
+                [
+                    "python3", Host.support("takeback.py"), "\(immediate)", way, "eve@example.net",
+                    "\(instance.people[0])@example.org",
+                ], seconds: 60)
+            let begun = way == "cancel" ? "250 334 501" : "250 235 220 250"
+            let codes = result.output.split(separator: "\n").map { String($0.prefix(3)) }.joined(separator: " ")
+            #expect(codes == "\(begun) 250 550 250 235 250 250 221", "\(result.output)\(result.errors)")
+            for bystander in bystanders { try bystander.say("NOOP", "250") }
+            #expect(instance.pids() == pids, "\(instance.lastWords)")
+            try instance.stop()
+        }
+
         /// Runs msmtp against a listener with TLS from the first byte; its password comes from a program, as is usual.
         private func msmtp(
             _ instance: Instance, _ workshop: Workshop, _ port: Int, _ words: [String],

@@ -29,7 +29,7 @@ import Testing
         return [ListenStatement(.interface("192.0.2.8")), second, ListenStatement(.socket)]
     }
 
-    private func fault(_ claim: Claim) throws -> String? {
+    private func fault(_ claim: Claim, of user: String? = nil) throws -> String? {
         let name = try #require(Domain("mail.example.org"))
         let origin = Origin(
             serverName: try #require(Domain(claim.serverName)), greeting: claim.greeting, hostName: "<unknown>",
@@ -39,7 +39,7 @@ import Testing
             message: MessageID(1), number: 0, sender: .null, recipient: try #require(Mailbox("joe@example.org")),
             report: ReportRequest(), statement: claim.statement, origin: origin,
             isAuthenticated: claim.isAuthenticated, isSecure: claim.isSecure)
-        return ListenerClaims(Self.listeners, serverName: name).fault(in: request)
+        return ListenerClaims(Self.listeners, serverName: name).fault(in: request, user: user)
     }
 
     static let good: [Claim] = [
@@ -64,4 +64,13 @@ import Testing
 
     @Test(arguments: bad)
     func `a claim of more is a violation`(claim: Claim) throws { #expect(try fault(claim) != nil) }
+
+    @Test func `a user that is known may be claimed, or nobody, but no other`() throws {
+        #expect(try fault(Claim(user: "joe", isAuthenticated: true), of: "joe") == nil)
+        // The last line of SCRAM was a star, or XCLIENT came.
+        #expect(try fault(Claim(), of: "joe") == nil)
+        for claim in [Claim(user: "ann", isAuthenticated: true), Claim(user: "joe"), Claim(isAuthenticated: true)] {
+            #expect(try fault(claim, of: "joe") != nil)
+        }
+    }
 }

@@ -69,7 +69,7 @@ public enum ListenerToLookup: Hashable, Sendable {
     case name(statement: UInt16, address: IPAddress)
     /// Whether the user of the session may use this sender. Answered by `permitted` or `refused`.
     case sender(SessionID, statement: UInt16, ReversePath)
-    /// The session has ended: who its user was is forgotten.
+    /// The session has ended, or has no user anymore: who that was is forgotten.
     case ended(SessionID)
     /// Answered by `accepted` or `refused`.
     case expand(ExpansionRequest)

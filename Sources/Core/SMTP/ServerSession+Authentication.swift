@@ -38,6 +38,14 @@ extension ServerSession {
         }
     }
 
+    /// AUTH has begun and has not come to its end.
+    public var isAuthenticating: Bool {
+        switch state {
+        case .authenticating, .confirming, .asking(.auth): true
+        case .initial, .ready, .transaction, .content, .chunk, .skipping, .asking, .handshake, .closed: false
+        }
+    }
+
     mutating func receive(authentication name: String, _ initial: [UInt8]?) -> Action {
         let bytes = Array(name.utf8)
         guard let mechanism = SASLMechanism(bytes.span), offeredMechanisms.contains(mechanism) else {

@@ -58,6 +58,7 @@ extension SessionDriver {
             }
             stream.consume(consumed)
             lastCommand = shown(line)
+            if session.user == nil, !session.isAuthenticating { forgetAuthority() }
             session.now = SystemClock.now()
             action = session.receive(line.span, waiting: stream.available)
             return true

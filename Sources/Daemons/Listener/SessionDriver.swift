@@ -217,8 +217,15 @@ final class SessionDriver {
     @inline(never)
     func close() {
         rollback()
-        if let authority, authority === owner.lookup.peer { authority.send(.ended(number)) }
+        forgetAuthority()
         if case .close(let reply?) = action { say(reply) }
+    }
+
+    /// Lookup knows a user from the moment in which it found the proof right. When the client took it back, or became
+    /// another one by XCLIENT, or had to be told something else since the answer came too late, it knows nobody anymore.
+    func forgetAuthority() {
+        if let authority, authority === owner.lookup.peer { authority.send(.ended(number)) }
+        authority = nil
     }
 
     @inline(never)

@@ -89,6 +89,8 @@ final class Authenticator {
         let name = request.claim.user
         let user = Self.known(name, in: table)
         guard failures.mayTry(user, from: request.address, at: now) else { return .refused(.tooManyGuesses) }
+        // What is found out for a session that has ended by then makes nobody known.
+        if sessions[key] == nil { sessions[key] = Session() }
         let outcome: FromAccount
         switch request.claim {
         case .password(_, let password):
@@ -120,7 +122,8 @@ final class Authenticator {
             return .refused(.notNow)
         }
         failures.succeeded(user, from: address, at: Loop.milliseconds)
-        sessions[key, default: Session()].user = user
+        guard sessions[key] != nil else { return .refused(.notNow) }
+        sessions[key]?.user = user
         return .authenticated(user: user, proof: proof)
     }
 
@@ -198,7 +201,8 @@ final class Authenticator {
         } catch {
             return .refused(.notNow)
         }
-        sessions[key, default: Session()].scram = (user, verifier.text, isKnown)
+        guard sessions[key] != nil else { return .refused(.notNow) }
+        sessions[key]?.scram = (user, verifier.text, isKnown)
         let nonce =
             Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)
             + Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)

@@ -264,7 +264,7 @@ final class LookupProcess: DaemonProcess {
         guard let listener = listeners[grant] else { return }
         let key = Authenticator.SessionKey(listener: grant, session: request.session)
         var fault = claims.fault(in: request, user: authenticator.user(of: key))
-        if !authenticator.mayExpand(request.sender, request.statement, key) {
+        if request.origin.user != nil, !authenticator.mayExpand(request.sender, request.statement, key) {
             fault = fault ?? "a sender that its user may not use"
         }
         if let fault {
