@@ -16,8 +16,6 @@ import Testing
     private static let good: [(bytes: [UInt8], origin: ProxyHeader.Origin)] = [
         (Array("PROXY TCP4 192.0.2.7 198.51.100.1 40100 25\r\n".utf8), .client(address("192.0.2.7"), port: 40100)),
         (Array("PROXY TCP6 2001:db8::7 2001:db8::1 40100 25\r\n".utf8), .client(address("2001:db8::7"), port: 40100)),
-        (Array("PROXY UNKNOWN\r\n".utf8), .proxy),
-        (Array("PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".utf8), .proxy),
         (
             signature + [0x21, 0x11, 0, 12, 192, 0, 2, 7, 198, 51, 100, 1, 0x9C, 0xA4, 0, 25],
             .client(address("192.0.2.7"), port: 40100)
@@ -38,6 +36,9 @@ import Testing
 
     private static let bad: [[UInt8]] = [
         Array("EHLO client.example.org\r\n".utf8),
+        // A client of unknown address must not become the proxy itself.
+        Array("PROXY UNKNOWN\r\n".utf8),
+        Array("PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".utf8),
         Array("PROXY TCP4 192.0.2.7 198.51.100.1 40100\r\n".utf8),
         Array("PROXY TCP4 192.0.2.7 198.51.100.1 40100 25 MAIL\r\n".utf8),
         Array("PROXY TCP4  192.0.2.7 198.51.100.1 40100 25\r\n".utf8),

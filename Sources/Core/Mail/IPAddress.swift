@@ -23,6 +23,11 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         self.bytes = bytes
     }
 
+    private init(v4 first: UInt8, _ second: UInt8, _ third: UInt8, _ fourth: UInt8) {
+        family = .v4
+        bytes = [first, second, third, fourth]
+    }
+
     public init?(_ text: String) {
         guard let bytes = Self.parseV4(text) ?? Self.parseV6(text) else { return nil }
         self.init(bytes: bytes)
@@ -41,6 +46,9 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     public var isLoopback: Bool {
         family == .v4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1
     }
+
+    /// Stands for a client of whom nobody knows where it is: no rule takes it for one of ours.
+    public static let nowhere = IPAddress(v4: 0, 0, 0, 0)
 
     public var isUnspecified: Bool { bytes.allSatisfy { $0 == 0 } }
 

@@ -38,7 +38,9 @@ public struct ProxyHeader: Hashable, Sendable {
     }
 
     // "PROXY" SP ( "TCP4" / "TCP6" ) SP source SP destination SP source-port SP destination-port CRLF
-    // "PROXY" SP "UNKNOWN" ... CRLF
+    // "PROXY" SP "UNKNOWN" ... CRLF would be a client of unknown address: rules for addresses would mean nothing, and the
+    // connection's own is the proxy's. The specification knows servers that refuse it, and tells proxies not to check
+    // with it whether we live.
     private static func parseLine(_ input: Span<UInt8>) -> Parsing {
         let word: StaticString = "PROXY "
         let window = input.extracting(first: longestLine)
@@ -60,7 +62,6 @@ public struct ProxyHeader: Hashable, Sendable {
         let line = window.extracting(word.utf8CodeUnitCount..<(end - 1))
         for index in line.indices where !line[index].isPrintable { return .invalid }
         let words = String(displaying: line).split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-        if words.first == "UNKNOWN" { return .header(ProxyHeader(origin: .proxy), consumed: end + 1) }
         guard words.count == 5, let source = IPAddress(words[1]), let destination = IPAddress(words[2]),
             let port = UInt16(words[3]), UInt16(words[4]) != nil, source.family == destination.family
         else { return .invalid }

@@ -142,7 +142,11 @@ extension ServerSession {
         case .known(let address):
             client.address = address
             client.hostName = "<unknown>"
-        case .unknown, nil: break
+        case .unknown:
+            // Whoever speaks for others has rights that those have not.
+            client.address = .nowhere
+            client.hostName = "<unknown>"
+        case nil: break
         }
         switch claim.name {
         case .known(let name): client.hostName = name.text

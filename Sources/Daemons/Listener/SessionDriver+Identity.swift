@@ -179,10 +179,17 @@ extension SessionDriver {
     }
 
     func take(_ claim: ClientClaim) {
-        if case .known(let claimed) = claim.address {
+        switch claim.address {
+        case .known(let claimed):
             address = claimed
             hostName = "<unknown>"
             isNamed = false
+        case .unknown:
+            address = .nowhere
+            hostName = "<unknown>"
+            isNamed = true
+        case nil:
+            break
         }
         switch claim.name {
         case .known(let name):
@@ -199,7 +206,11 @@ extension SessionDriver {
 
     static func text(of claim: ClientClaim) -> String {
         var text = ""
-        if case .known(let address) = claim.address { text += " address=\(address.hostText)" }
+        switch claim.address {
+        case .known(let address): text += " address=\(address.hostText)"
+        case .unknown: text += " address=unknown"
+        case nil: break
+        }
         if case .known(let name) = claim.name { text += " host=\(VisibleText(name.text))" }
         if case .known(let greeting) = claim.greeting { text += " helo=\(VisibleText(greeting.text))" }
         if let identifier = claim.identifier { text += " ident=\"\(VisibleText(identifier))\"" }

@@ -85,23 +85,23 @@ final class SessionDriver {
             if let excess = owner.ledger.open(address, at: Loop.milliseconds) {
                 return await turnAway(excess)
             }
-            await converse(direct)
+            await converse()
             owner.ledger.close(address)
         } else {
-            await converse(direct)
+            await converse()
         }
     }
 
     // A session waits for most of its life, and what an asynchronous function holds while it waits is memory of each of
     // them: hence whatever is a value of some size is a property, and is handled where nothing waits. What is inlined would
     // be held as well.
-    func converse(_ direct: IPAddress?) async {
+    func converse() async {
         await findNames()
         tellOfClient()
         if case .immediate = listener.encryption {
             guard await handshake(.immediate) else { return await leave() }
         }
-        open(direct)
+        open()
         while let step = nextStep() {
             switch step {
             case .command: await nextCommand()
@@ -140,17 +140,18 @@ final class SessionDriver {
 
     /// Begins the session with all that is known of the client.
     @inline(never)
-    func open(_ direct: IPAddress?) {
+    func open() {
         var settings = owner.settings
         settings.serverName = serverName
         if !listener.offersDeliveryNotices { settings.extensions.remove(.deliveryStatus) }
         if listener.speaksLMTP { settings.dialect = .lmtp }
         if case .required = listener.authentication { settings.authentication = .required }
-        if let direct {
-            if listener.clientClaimsFrom.contains(where: { $0.matches(direct.unmapped) }) {
+        // As a proxy says it: its clients do not inherit what it may.
+        if let address {
+            if listener.clientClaimsFrom.contains(where: { $0.matches(address.unmapped) }) {
                 settings.extensions.insert(.clientClaims)
             }
-            if listener.forwardClaimsFrom.contains(where: { $0.matches(direct.unmapped) }) {
+            if listener.forwardClaimsFrom.contains(where: { $0.matches(address.unmapped) }) {
                 settings.extensions.insert(.forwardClaims)
             }
         }
