@@ -106,6 +106,35 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `who was refused cannot stay, and who was told to go cannot stay long`() throws {
+            let instance = try Instance()
+            try instance.start(
+                "smtp limit max-session-per-source 1\n"
+                    + instance.usual().replacing(
+                        "port \(instance.port)", with: "port \(instance.port) proxy-from 127.0.0.1"))
+            var (served, others): ([SMTPClient], [SMTPClient]) = ([], [])
+            for _ in 0..<50 {
+                let client = try instance.client()
+                client.send("PROXY TCP4 192.0.2.9 127.0.0.1 4000 25")
+                let reply = try #require(client.reply())
+                if reply.hasPrefix("220 ") { served.append(client) } else { others.append(client) }
+            }
+            // One for each of the two listeners, at most.
+            #expect((1...2).contains(served.count) && others.count >= 48)
+            let web = try instance.client()
+            web.send("PROXY TCP4 198.51.100.7 127.0.0.1 4000 25")
+            try web.expect("220 ")
+            try web.say("GET / HTTP/1.1", "5")
+            others.append(web)
+            let areGone = try eventually(within: 40) {
+                for client in others { client.send(bytes: [0x78], seconds: 1) }
+                return try instance.control("show", "stats").lines.contains("smtp.session=\(served.count)")
+            }
+            #expect(areGone, "\(instance.lastWords)")
+            for client in served { try client.say("NOOP", "250") }
+            try instance.stop()
+        }
+
         @Test func `noise on the local sockets closes that client only`() throws {
             let instance = try Instance()
             try instance.start(instance.usual())

@@ -131,10 +131,14 @@ extension SessionDriver {
         return listener.expectsProxyHeader || listener.proxiesFrom.contains { $0.matches(address.unmapped) }
     }
 
+    static let headerMilliseconds: UInt64 = 10_000
+
     /// False when none comes, or none that can be read: then nobody knows whom the session would be with.
     @inline(never)
     func takeProxyHeader() async -> Bool {
-        let deadline = Loop.milliseconds + ListenerProcess.idleMilliseconds
+        // The client is in nobody's ledger until it is known, so it has no time to lose. The specification asks for a few
+        // seconds; proxies send the header with the connection.
+        let deadline = Loop.milliseconds + Self.headerMilliseconds
         while true {
             let parsing = stream.withInput { ProxyHeader.parse($0) }
             switch parsing {
@@ -165,7 +169,7 @@ extension SessionDriver {
         let place = address.map { $0.hostText } ?? "local"
         owner.log.info("\(number) smtp refused address=\(place) result=\"\(VisibleText(reply.description))\"")
         stream.write(reply)
-        await stream.finish(.sudden)
+        await stream.finish(.refused)
     }
 
     func count(_ excess: ClientLedger.Excess) -> Reply {

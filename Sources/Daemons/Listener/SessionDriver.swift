@@ -79,7 +79,7 @@ final class SessionDriver {
     func run() async {
         let direct = address
         if isProxied {
-            guard await takeProxyHeader() else { return await stream.finish(.sudden) }
+            guard await takeProxyHeader() else { return await stream.finish(.refused) }
         }
         if let address, address != direct || !address.isLoopback {
             if let excess = owner.ledger.open(address, at: Loop.milliseconds) {

@@ -40,13 +40,15 @@ enum Farewell {
     case agreed
     /// The client may be in the middle of saying something.
     case sudden
+    /// The client was never let in, and waits for nothing but this: it gets none of our time.
+    case refused
 }
 
 /// A client's connection.
 final class NetworkStream: SessionStream {
-    // How long, and for how many bytes, a client may go on talking after the last reply: closing with unread input
-    // would reset the connection, and the reply might never be read.
-    private static let lingerMilliseconds: UInt64 = 2_000
+    // How long, and for how many bytes, a client may go on talking after the last reply, and take to read it: closing with
+    // unread input would reset the connection, and the reply might never be read.
+    private static let lingerMilliseconds: UInt64 = 3_000
     private static let lingerBytes = 1 << 20
 
     private let connection: Connection
@@ -90,7 +92,12 @@ final class NetworkStream: SessionStream {
     }
 
     func finish(_ farewell: Farewell) async {
+        if farewell == .refused { return connection.close() }
         var left = Self.lingerBytes
+        // For all of it together: a byte now and then must not keep the connection.
+        let timer = Timer()
+        timer.start(afterMilliseconds: Self.lingerMilliseconds) { [connection] in connection.close() }
+        defer { timer.stop() }
         do {
             try await connection.drain(timeoutMilliseconds: Self.lingerMilliseconds)
             // Nothing waits to be read, and nothing more comes: no reply can be lost, and no end has to be waited for.
