@@ -121,6 +121,40 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `no log shows what was said to be no AUTH`() throws {
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            try instance.start(house(instance, workshop, immediate: try Host.freePort()))
+            let user = "Ym9i"
+            let password = "Y29ycmVjdCBob3JzZQ=="
+            let both = "AGJvYgBjb3JyZWN0IGhvcnNl"
+            let dialogues = [
+                ["AUTH LOGIN", user, password], ["AUTH \(password)"], ["AUTH\tPLAIN \(both)"], ["auth=plain", both],
+            ]
+            // In plain text, where AUTH is not offered, and under TLS, where a password stands in the wrong place.
+            for dialogue in dialogues {
+                let client = try instance.client()
+                try client.greet()
+                for line in dialogue { try client.say(line, "50") }
+                try client.say("QUIT", "221")
+            }
+            let input = (["EHLO c.example.org"] + dialogues.dropFirst().flatMap { $0 } + ["QUIT"])
+                .map { "\($0)\r\n" }.joined()
+            let text = try Handshake(port: instance.port, workshop, "-quiet", input: input).text
+            #expect(text.contains("504 5.7.4") && !text.contains(password), "\(text)")
+            #expect(instance.log.wait(for: "command=\"AUTH LOGIN (...)\"") != nil)
+            #expect(instance.log.wait(for: "command=\"AUTH ? (...)\" result=\"504 5.7.4") != nil)
+            #expect(instance.log.wait(for: "command=\"(20 bytes)\"") != nil)
+            for secret in [user, "Y29ycmVj", both] { #expect(!instance.log.text.contains(secret)) }
+            // Who tries nothing of the kind is shown as ever.
+            let other = try instance.client()
+            try other.greet()
+            try other.say("HELLO there", "500")
+            #expect(instance.log.wait(for: "command=\"HELLO there\"") != nil)
+            try instance.stop()
+        }
+
         @Test func `SCRAM is offered where its keys are stored, and proves the server too`() throws {
             let instance = try Instance()
             let workshop = try Workshop(instance)

@@ -65,10 +65,11 @@ extension Reply {
     static let mustAuthenticate = Reply(
         530, EnhancedStatus(5, 5, 1), "Invalid command: Must issue an AUTH command first")
 
-    static func unknownMechanism(_ name: String) -> Reply {
-        Reply(
-            504, EnhancedStatus(5, 7, 4),
-            "Security features not supported: AUTH method \"\(name.prefix(32))\" not supported")
+    /// What we do not know may be a secret in the place of a name, and replies are logged.
+    static func notOffered(_ mechanism: SASLMechanism?) -> Reply {
+        let name = mechanism.map { " \"\($0.rawValue)\"" } ?? ""
+        return Reply(
+            504, EnhancedStatus(5, 7, 4), "Security features not supported: AUTH method\(name) not supported")
     }
 
     static func challenge(_ bytes: [UInt8]) -> Reply {

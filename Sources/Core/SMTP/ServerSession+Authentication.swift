@@ -48,9 +48,8 @@ extension ServerSession {
 
     mutating func receive(authentication name: String, _ initial: [UInt8]?) -> Action {
         let bytes = Array(name.utf8)
-        guard let mechanism = SASLMechanism(bytes.span), offeredMechanisms.contains(mechanism) else {
-            return fail(.unknownMechanism(name))
-        }
+        let known = SASLMechanism(bytes.span)
+        guard let mechanism = known, offeredMechanisms.contains(mechanism) else { return fail(.notOffered(known)) }
         let exchange = SASLExchange(
             mechanism, binding: security?.binding ?? [], offersPlus: offeredMechanisms.contains(.scramPlus))
         guard let initial else {

@@ -13,13 +13,24 @@ import TLS
 
 /// Who somebody is, and who speaks for others.
 extension SessionDriver {
-    /// What of a line may be shown in the log.
+    /// What of a line may be shown in the log. A client that reads no replies goes on when AUTH was refused: its user and
+    /// password come as lines of their own then.
     func shown(_ line: [UInt8]) -> [UInt8] {
         if session.awaitsSecret { return Array("AUTH (response)".utf8) }
         var rest = line.span
-        guard case .auth? = Verb(taking: &rest) else { return line }
-        let mechanism = rest.take(while: { $0 != .space })
-        return Array("AUTH \(VisibleText(mechanism.array.prefix(32).map { $0 })) (...)".utf8)
+        switch Verb(taking: &rest) {
+        case .auth:
+            hasTriedToAuthenticate = true
+            let mechanism = SASLMechanism(rest.take(while: { $0 != .space }))
+            return Array("AUTH \(mechanism?.rawValue ?? "?") (...)".utf8)
+        case nil:
+            // Such as with a tab behind it.
+            if line.span.extracting(first: 4).equalsCaseInsensitively("AUTH") { hasTriedToAuthenticate = true }
+            return hasTriedToAuthenticate ? Array("(\(line.count) bytes)".utf8) : line
+        case .helo, .ehlo, .lhlo, .startTLS, .mail, .recipient, .data, .chunk, .reset, .noop, .quit, .help, .verify,
+            .expand, .wizard, .client, .forward:
+            return line
+        }
     }
 
     @inline(never)

@@ -58,6 +58,8 @@ final class SessionDriver {
     /// Why the content could not be kept, when Queue went away while it came.
     var transferFailed = false
     var lastCommand: [UInt8] = []
+    /// What the client says may be what it would have said to prove itself.
+    var hasTriedToAuthenticate = false
 
     init(
         _ owner: ListenerProcess, _ number: SessionID, stream: any SessionStream, address: IPAddress?,

@@ -12,7 +12,7 @@ public enum SASLMechanism: String, CaseIterable, Hashable, Sendable {
     case scramPlus = "SCRAM-SHA-256-PLUS"
     case external = "EXTERNAL"  // RFC 4422 appendix A
 
-    init?(_ name: Span<UInt8>) {
+    public init?(_ name: Span<UInt8>) {
         let text = String(displaying: name).asciiLowercased
         guard let mechanism = Self.allCases.first(where: { $0.rawValue.asciiLowercased == text }) else { return nil }
         self = mechanism
