@@ -24,6 +24,13 @@ struct DiskImage {
 
     mutating func resize(_ number: Int, _ size: Int) { files[number, default: []].resize(size) }
 
+    /// Drops the files that no name leads to, as every file system does when it is mounted again. Without it the images of a
+    /// long chain of lives become so large that to copy them takes most of the time.
+    mutating func forgetNameless() {
+        let named = Set(directories.values.flatMap(\.values))
+        files = files.filter { named.contains($0.key) }
+    }
+
     var usedBytes: Int { files.values.reduce(0) { $0 + $1.count } }
 }
 

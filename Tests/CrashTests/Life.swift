@@ -23,6 +23,10 @@ final class Life {
     /// Messages that have an answer and are not done, with the envelopes that have no final outcome.
     private var living: [UInt32: (position: SpoolPosition, open: Set<UInt32>)] = [:]
 
+    /// With more of them mail goes faster than it comes: or in a long chain of lives each state would cost more than the
+    /// one before, and none would see a spool that becomes empty.
+    private static let mostMessages = 24
+
     static func options() -> SpoolOptions {
         var options = SpoolOptions()
         options.segmentSize = ByteCount(64 << 10)
@@ -62,6 +66,7 @@ final class Life {
         for _ in 0..<rounds {
             // Cleaning has something to do where more mail goes than comes.
             if Int.random(in: 0..<3, using: &random) == 0 { isDraining.toggle() }
+            if living.count > Self.mostMessages { isDraining = true }
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 if isDraining, Int.random(in: 0..<8, using: &random) > 0 { decide(isFinal: true) } else { ask() }
             }

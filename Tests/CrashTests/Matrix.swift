@@ -56,7 +56,9 @@ struct Matrix {
             past.eachImage(atMost: bound, chance: &random) { images.append($0) }
             for image in images { try visit(image, now, depth) }
         }
-        return (past.image { _ in true }, account)
+        var last = past.image { _ in true }
+        last.forgetNameless()
+        return (last, account)
     }
 
     private mutating func visit(_ image: DiskImage, _ account: Account, _ depth: Int) throws {
