@@ -33,6 +33,21 @@ struct FairnessTests {
         #expect(Set(order(&queue, .at(140))) == [envelope(3, 1), envelope(3, 2)])
     }
 
+    @Test(arguments: [Int64.min, -1 << 60, 0, 1 << 60, .max], [-9, 0, 9] as [Int8])
+    func `no moment and no priority is too much`(moment: Int64, priority: Int8) {
+        let instants = [Instant(milliseconds: moment), Instant.at(20) + Interval(seconds: moment)]
+        for (number, instant) in instants.enumerated() {
+            var queue = makeQueue()
+            var urgent = recipient(relay("example.com"), priority, number: 1)
+            urgent.notBefore = instant
+            queue.insert(
+                message(UInt32(number), created: instant), [urgent, recipient(relay("example.com"), -9, number: 2)],
+                now: .at(20))
+            #expect(queue.entry(envelope(UInt32(number), 1)) != nil)
+            _ = order(&queue, .at(20))
+        }
+    }
+
     @Test func `where nobody waits, nobody is waited for`() {
         var queue = makeQueue()
         queue.insert(

@@ -25,7 +25,9 @@ public struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible {
     public var description: String { "\(milliseconds)ms" }
     public static func < (left: Instant, right: Instant) -> Bool { left.milliseconds < right.milliseconds }
     public static func + (left: Instant, right: Interval) -> Instant {
-        Instant(milliseconds: left.milliseconds &+ right.seconds &* 1000)
+        let seconds = max(-oldest, min(right.seconds, oldest))
+        let (sum, isOverflow) = left.milliseconds.addingReportingOverflow(seconds * 1000)
+        return Instant(milliseconds: isOverflow ? (seconds < 0 ? .min : .max) : sum)
     }
 
     // A hundred years: a stored time of nonsense must not overflow what is computed from it.

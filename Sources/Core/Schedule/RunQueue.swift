@@ -112,7 +112,7 @@ public struct RunQueue: Sendable {
     /// When a message that could go at once comes up in the line of its route.
     private static func due(_ due: Instant, _ priority: Int8, mayWait: Bool) -> Instant {
         let step = priority > 0 ? headStart : mayWait ? deference : .seconds(0)
-        return Instant(milliseconds: due.milliseconds - Int64(priority) * step.seconds * 1000)
+        return due + Interval(seconds: -Int64(priority) * step.seconds)
     }
 
     /// The routes on which a message of low priority finds others, and not only the rest of itself.
