@@ -38,6 +38,8 @@ private func expectOK(_ scenario: String) throws {
     @Test func `a reader that is always behind costs no memory`() throws { try expectOK("always-behind") }
     @Test func `a read that times out may be tried again`() throws { try expectOK("read-timeout") }
     @Test func `a write times out`() throws { try expectOK("write-timeout") }
+    @Test func `a read is over in time, whatever trickles in`() throws { try expectOK("read-deadline") }
+    @Test func `a write is over in time, whatever trickles out`() throws { try expectOK("write-deadline") }
     @Test func `a reset is an error of the one connection`() throws { try expectOK("reset") }
     @Test func `closing sends what is left and tells who waits`() throws { try expectOK("closing") }
     @Test func `input that nobody consumes is no end of the stream`() throws { try expectOK("input-limit") }

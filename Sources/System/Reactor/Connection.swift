@@ -31,7 +31,9 @@ public final class Connection {
     private var writeWatch: Watch?
     private var reader: UnsafeContinuation<ConnectionError?, Never>?
     private var writer: UnsafeContinuation<ConnectionError?, Never>?
-    private var readTimeout: UInt64 = 0
+    /// When a wait is over, however much of what is no use comes meanwhile: a record of TLS byte by byte, say.
+    private var readDeadline: UInt64 = 0
+    private var writeDeadline: UInt64 = 0
     /// Who waits wants to know of the descriptor only; nothing is read or written for it.
     private var isBareWait = false
     /// The transport has to write before it can read on.
@@ -136,12 +138,12 @@ public final class Connection {
         return bytes
     }
 
-    /// Waits until more has come than was there.
+    /// Waits until more has come than was there; `timeoutMilliseconds` is for the whole wait.
     public func read(timeoutMilliseconds: UInt64) async throws(ConnectionError) {
         guard isOpen else { throw failure ?? .closed }
         if !isDrained, try fill() { return }
         precondition(reader == nil, "two readers of one connection")
-        readTimeout = timeoutMilliseconds
+        readDeadline = Loop.milliseconds + timeoutMilliseconds
         let error = await withUnsafeContinuation { continuation in
             reader = continuation
             readWatch?.enable(timeoutMilliseconds: timeoutMilliseconds)
@@ -163,13 +165,20 @@ public final class Connection {
             readWatch?.disable()
         } else {
             do {
-                guard try fill() else { return }
+                guard try fill() else { return readOn() }
             } catch let failed {
                 error = failed
             }
         }
         reader = nil
         waiting.resume(returning: error)
+    }
+
+    // An event that brought nothing has started the watch's time anew.
+    private func readOn() {
+        let now = Loop.milliseconds
+        // A moment that has passed is told by the watch, in its own call.
+        readWatch?.enable(timeoutMilliseconds: readDeadline > now ? readDeadline - now : 0)
     }
 
     /// Reads once; false when nothing was there.
@@ -285,7 +294,7 @@ public final class Connection {
 
     public var unsent: Int { output.count - outputStart }
 
-    /// Waits until little enough is unsent to go on writing.
+    /// Waits until little enough is unsent to go on writing; `timeoutMilliseconds` is for the whole wait.
     public func room(timeoutMilliseconds: UInt64) async throws(ConnectionError) {
         guard unsent > Self.highWater else { return }
         try await wait(until: Self.highWater / 2, timeoutMilliseconds)
@@ -303,6 +312,7 @@ public final class Connection {
         guard unsent > mark else { return }
         precondition(writer == nil, "two writers of one connection")
         writerMark = mark
+        writeDeadline = Loop.milliseconds + timeoutMilliseconds
         let error = await withUnsafeContinuation { continuation in
             writer = continuation
             writeWatch?.enable(timeoutMilliseconds: timeoutMilliseconds)
@@ -351,12 +361,17 @@ public final class Connection {
     }
 
     private func waitToWrite() {
+        guard let watch = writeWatch else { return }
         if writer != nil, unsent <= writerMark {
             // What is left has no writer whose time could pass.
-            writeWatch?.enable()
+            watch.enable()
             resumeWriter(nil)
-        } else if writeWatch?.isEnabled == false {
-            writeWatch?.enable()
+        } else if writer != nil {
+            // The event has started the watch's time anew.
+            let now = Loop.milliseconds
+            watch.enable(timeoutMilliseconds: writeDeadline > now ? writeDeadline - now : 0)
+        } else if !watch.isEnabled {
+            watch.enable()
         }
     }
 

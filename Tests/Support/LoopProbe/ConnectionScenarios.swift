@@ -217,6 +217,50 @@ enum ConnectionScenarios {
         close(right)
     }
 
+    /// What comes all the time, and is nothing that can be read, does not make a wait longer than it may be.
+    static func readDeadline() async throws {
+        let (left, right) = try connections()
+        left.install(Swallower(left.number))
+        let sender = Task {
+            while left.isOpen {
+                right.write([1])
+                await Loop.pause(milliseconds: 10)
+            }
+        }
+        do {
+            try await left.read(timeoutMilliseconds: 200)
+            Check.fail("something was read")
+        } catch {
+            Check.equal(error, .timedOut, "read")
+        }
+        left.close()
+        await sender.value
+        right.close()
+    }
+
+    /// Nor does a reader who takes a little all the time.
+    static func writeDeadline() async throws {
+        let (left, right) = try System.pair()
+        let connection = Connection(FileDescriptor(owning: left))
+        connection.write([UInt8](repeating: 1, count: 64 << 20))
+        let reader = Task {
+            var block = [UInt8](repeating: 0, count: 64 << 10)
+            while connection.isOpen {
+                _ = recv(right, &block, block.count, Int32(MSG_DONTWAIT))
+                await Loop.pause(milliseconds: 20)
+            }
+        }
+        do {
+            try await connection.drain(timeoutMilliseconds: 200)
+            Check.fail("drained")
+        } catch {
+            Check.equal(error, .timedOut, "drain")
+        }
+        connection.close()
+        await reader.value
+        close(right)
+    }
+
     static func reset() async throws {
         let listener = try FileDescriptor.listen(on: .internet(AcceptorScenarios.loopback(), port: 0), backlog: 4)
         guard let address = listener.localAddress else { return Check.fail("no address") }

@@ -39,3 +39,18 @@ final class Scrambler: Transport {
 
     func endOutput() { hasEnded = true }
 }
+
+/// A transport that takes whatever comes, and never has anything for its reader: a record that is not whole.
+final class Swallower: Transport {
+    private let number: Int32
+
+    init(_ number: Int32) { self.number = number }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> TransportResult {
+        while recv(number, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT)) > 0 {}
+        return .wantsToRead
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) -> TransportResult { .moved(bytes.count) }
+    func endOutput() {}
+}

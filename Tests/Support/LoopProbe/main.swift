@@ -24,6 +24,8 @@ let scenarios: [String: () async throws -> Void] = [
     "always-behind": ConnectionScenarios.alwaysBehind,
     "read-timeout": ConnectionScenarios.readTimeout,
     "write-timeout": ConnectionScenarios.writeTimeout,
+    "read-deadline": ConnectionScenarios.readDeadline,
+    "write-deadline": ConnectionScenarios.writeDeadline,
     "reset": ConnectionScenarios.reset,
     "closing": ConnectionScenarios.closing,
     "input-limit": ConnectionScenarios.inputLimit,
