@@ -5,6 +5,7 @@ import Glibc
 import IPC
 import Mail
 import Posix
+import Reactor
 import Testing
 
 @testable import Listener
@@ -106,5 +107,31 @@ struct QueueLinkTests {
         link.credit(id, 1)
         try await sender.value
         #expect(sent == 2)
+    }
+
+    @Test func `who waits for an id longest is woken first, and all get theirs`() async throws {
+        func settle() async { for _ in 0..<100 { await Task.yield() } }
+        let link = QueueLink()
+        let queue = try QueueEnd()
+        link.set(queue.peer)
+        let first = Task { try await link.takeID() }
+        await settle()
+        let moment = try #require(link.wakesAt)
+        let start = Loop.milliseconds
+        while Loop.milliseconds < start + 5 {}
+        let later = [Task { try await link.takeID() }, Task { try await link.takeID() }]
+        await settle()
+        #expect(link.wakesAt == moment)
+        link.add([MessageID(1)])
+        #expect(try await first.value == MessageID(1))
+        // Who is left asks for more, and waits for no longer than from when it came.
+        await settle()
+        #expect(try queue.told().last == .wantIDs)
+        #expect(try #require(link.wakesAt) > moment)
+        link.add([MessageID(2), MessageID(3)])
+        var ids: Set<MessageID> = []
+        for waiter in later { ids.insert(try await waiter.value) }
+        #expect(ids == [MessageID(2), MessageID(3)])
+        #expect(link.wakesAt == nil)
     }
 }

@@ -21,6 +21,8 @@ final class QueueLink {
     private var waiting: [UnsafeContinuation<Void, Never>] = []
     private var transfers: [MessageID: Transfer] = [:]
     private let timer = Timer()
+    /// When those who wait for an id are told to look for themselves.
+    private(set) var wakesAt: UInt64?
 
     private struct Transfer {
         /// What may be sent; below zero after a piece that was larger than what was left.
@@ -49,9 +51,12 @@ final class QueueLink {
 
     /// An id for a new transaction.
     func takeID() async throws(PeerError) -> MessageID {
-        if ids.isEmpty {
+        let deadline = Loop.milliseconds + Self.patienceMilliseconds
+        while ids.isEmpty {
+            guard Loop.milliseconds < deadline else { throw .gone }
             askForIDs()
-            timer.start(afterMilliseconds: Self.patienceMilliseconds) { [weak self] in self?.wake() }
+            // Whoever waits first is woken first; those who came later see that it is not their time yet.
+            if waiting.isEmpty { wake(at: deadline) }
             await withUnsafeContinuation { waiting.append($0) }
         }
         guard let id = ids.popLast() else { throw .gone }
@@ -118,8 +123,14 @@ final class QueueLink {
         for transfer in gone.values { transfer.waiting?.resume() }
     }
 
+    private func wake(at deadline: UInt64) {
+        wakesAt = deadline
+        timer.start(afterMilliseconds: deadline - min(deadline, Loop.milliseconds)) { [weak self] in self?.wake() }
+    }
+
     private func wake() {
         timer.stop()
+        wakesAt = nil
         let continuations = waiting
         waiting = []
         for continuation in continuations { continuation.resume() }
