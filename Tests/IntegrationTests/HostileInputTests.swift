@@ -67,6 +67,31 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `replies that nobody reads are not made`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            let listeners = instance.daemons().filter { $0.role == "listener" }
+            func peaks() -> Int { listeners.reduce(0) { $0 + ($1.peakMemory() ?? 0) } }
+            let before = peaks()
+            // 32 KB of this, as much as is read at a time, ask for 1.5 MB of replies; the system takes some MB of them.
+            let commands = Array(String(repeating: "EHLO a\r\n", count: 40_000).utf8)
+            var deaf: [SMTPClient] = []
+            for _ in 0..<12 {
+                let client = try instance.client()
+                #expect(client.reply()?.hasPrefix("220 ") == true)
+                client.send(bytes: commands, seconds: 0.5)
+                deaf.append(client)
+            }
+            for _ in 0..<8 {
+                let client = try instance.client()
+                try client.greet()
+                try client.say("QUIT", "221")
+            }
+            // Twice the high water and the input, each; all that is asked for would be twice as much again.
+            #expect(peaks() - before < deaf.count << 20)
+            try instance.stop()
+        }
+
         @Test func `noise on the SMTP port harms nobody else`() throws {
             let instance = try Instance()
             try instance.start(instance.usual())

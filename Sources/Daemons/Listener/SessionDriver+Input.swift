@@ -17,13 +17,12 @@ extension SessionDriver {
     func nextCommand() async {
         // The whole line must come within the time, not each byte of it.
         let deadline = Loop.milliseconds + ListenerProcess.idleMilliseconds
-        while !takeCommand() {
-            do {
-                try await stream.room()
-                try await stream.read(timeoutMilliseconds: patience(until: deadline))
-            } catch {
-                return lost(error)
-            }
+        do {
+            // A whole buffer of commands can be answered by much more than fits the connection.
+            try await stream.room()
+            while !takeCommand() { try await stream.read(timeoutMilliseconds: patience(until: deadline)) }
+        } catch {
+            lost(error)
         }
     }
 
