@@ -27,7 +27,7 @@ extension Samples {
 
     static let childToParent: [ChildToParent] = [
         .ready, .alive(5), .fatal("no spool"), .violated(.lookup, worker: 1, generation: 3, what: "unknown tag"),
-        .notice("no Landlock"),
+        .notice("no Landlock"), .paused(.mta, true), .paused(.smtp, false),
     ]
 
     static let controlRequests: [ControlRequest] =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Glibc
 import Testing
 
 extension WholeHouse.Unprivileged {
@@ -79,6 +80,32 @@ extension WholeHouse.Unprivileged {
             try early.greet()
             try early.submit(from: "alice@example.org", to: ["\(instance.people[0])@example.org"], "Subject: early")
             #expect(try instance.queueLines().count == 1)
+            #expect(try instance.control("resume", "mda").status == 0)
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            try instance.stop()
+        }
+
+        @Test func `what is paused stays so when its daemon is replaced`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            func states() throws -> [String] {
+                let text = try instance.control("show", "status").output
+                return text.split(separator: "\n").map(String.init).filter { $0.hasSuffix("paused") }
+            }
+            #expect(try instance.control("pause", "mda").status == 0)
+            #expect(try instance.control("pause", "mta").status == 0)
+            #expect(try instance.control("resume", "mta").status == 0)
+            let daemons = instance.daemons()
+            for daemon in daemons where daemon.role == "queue" { kill(daemon.pid, SIGKILL) }
+            // One that is away is in no state that could be told.
+            #expect(try eventually(within: 60) { try states() == ["MDA paused"] }, "\(instance.lastWords)")
+            #expect(instance.daemons().allSatisfy { $0.role != "queue" || !daemons.contains($0) })
+            try instance.submit(to: ["\(instance.people[0])@example.org"])
+            #expect(try instance.queueLines().count == 1)
+            #expect(try instance.control("pause", "smtp").status == 0)
+            for daemon in daemons where daemon.role == "listener" { kill(daemon.pid, SIGKILL) }
+            #expect(try eventually(within: 60) { try states() == ["MDA paused", "SMTP paused"] })
+            #expect(try instance.control("resume", "smtp").status == 0)
             #expect(try instance.control("resume", "mda").status == 0)
             #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
             try instance.stop()

@@ -106,6 +106,8 @@ public enum ChildToParent: Hashable, Sendable {
     case violated(Role, worker: UInt16, generation: UInt32, what: String)
     /// A warning that the whole host should hear once.
     case notice(String)
+    /// An administrator has paused or resumed it: what takes the place of the child is to begin so, too.
+    case paused(PausableService, Bool)
 }
 
 extension ParentToChild: EdgeMessage {
@@ -217,6 +219,7 @@ extension ChildToParent: EdgeMessage {
         case fatal = 3
         case violated = 4
         case notice = 5
+        case paused = 6
     }
 
     public var tag: UInt8 {
@@ -226,6 +229,7 @@ extension ChildToParent: EdgeMessage {
         case .fatal: Tag.fatal.rawValue
         case .violated: Tag.violated.rawValue
         case .notice: Tag.notice.rawValue
+        case .paused: Tag.paused.rawValue
         }
     }
 
@@ -237,6 +241,9 @@ extension ChildToParent: EdgeMessage {
             number.encode(to: &output)
         case .fatal(let reason), .notice(let reason):
             reason.encode(to: &output)
+        case .paused(let service, let isPaused):
+            service.encode(to: &output)
+            isPaused.encode(to: &output)
         case .violated(let role, let worker, let generation, let what):
             role.encode(to: &output)
             worker.encode(to: &output)
@@ -256,6 +263,7 @@ extension ChildToParent: EdgeMessage {
                 try reader.value(), worker: try reader.value(), generation: try reader.value(),
                 what: try reader.value())
         case .notice: self = .notice(try reader.value())
+        case .paused: self = .paused(try reader.value(), try reader.value())
         }
     }
 }

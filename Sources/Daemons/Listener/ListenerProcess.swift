@@ -248,11 +248,13 @@ final class ListenerProcess: DaemonProcess {
         case .pause(.smtp):
             guard !isPaused else { return [.failed("SMTP is already paused")] }
             pause()
+            child.paused(.smtp, true)
             return [.done(count: 0)]
         case .resume(.smtp):
             guard isPaused else { return [.failed("SMTP is not paused")] }
             isPaused = false
             for acceptor in acceptors { acceptor.resume() }
+            child.paused(.smtp, false)
             return [.done(count: 0)]
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
@@ -263,13 +265,13 @@ final class ListenerProcess: DaemonProcess {
         }
     }
 
-    // With little time the host is stopping, and idle clients are told so; with much time there is a new
-    // configuration, and each session goes on to its own end under the old one.
     private func pause() {
         isPaused = true
         for acceptor in acceptors { acceptor.pause() }
     }
 
+    // With little time the host is stopping, and idle clients are told so; with much time there is a new
+    // configuration, and each session goes on to its own end under the old one.
     private func drain(_ seconds: UInt32) {
         isDraining = true
         acceptors = []

@@ -66,8 +66,7 @@ extension House {
             configuration: (place.era ?? era).part(for: place.role), serverName: names.serverName,
             localAddresses: names.localAddresses, logsDebug: isVerbose, logsToStream: logsToStream,
             uid: identity?.uid, gid: identity?.gid, descriptorLimit: estate.descriptorLimit,
-            // One that takes the place of another finds out about nothing that was paused or resumed since.
-            paused: phase == .starting ? invocation.paused : [])
+            paused: PausableService.allCases.filter(paused.contains))
         channel.send(.assignment(assignment), passing: try logCopy())
         if identity != nil {
             channel.send(.root, passing: try place.role == .queue ? estate.spoolCopy() : estate.emptyCopy())

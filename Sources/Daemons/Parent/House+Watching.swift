@@ -26,6 +26,14 @@ extension House {
             violated(place, role, worker, generation, "\(VisibleText(what))")
         case .notice(let text):
             notice("\(VisibleText(text))")
+        case .paused(let service, let isPaused):
+            let owner: Role =
+                switch service {
+                case .mda, .mta: .queue
+                case .smtp: .listener
+                }
+            guard place.role == owner else { return condemn(place, "pauses what is not its own") }
+            if isPaused { paused.insert(service) } else { paused.remove(service) }
         }
     }
 

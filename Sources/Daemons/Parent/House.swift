@@ -14,6 +14,8 @@ final class House {
     static let listenerWorkers: UInt16 = 2
 
     let invocation: Invocation
+    /// What waits for an administrator to resume it, whoever does it at the moment.
+    var paused: Set<PausableService>
     let paths: Paths
     let log: Log
     let logsToStream: Bool
@@ -68,6 +70,7 @@ final class House {
     /// children are ready.
     init(_ invocation: Invocation, served: @escaping () -> Void) throws(StartFailure) {
         self.invocation = invocation
+        paused = Set(invocation.paused)
         self.served = served
         started = Loop.milliseconds
         isVerbose = invocation.isVerbose

@@ -26,10 +26,10 @@ extension QueueProcess {
             return [.failed("not held by the queue")]
         case .queue(let request):
             return await answer(request)
-        case .pause(.mda): return setPaused(true, .local, "MDA")
-        case .pause(.mta): return setPaused(true, .relay, "MTA")
-        case .resume(.mda): return setPaused(false, .local, "MDA")
-        case .resume(.mta): return setPaused(false, .relay, "MTA")
+        case .pause(.mda): return setPaused(true, .local, .mda)
+        case .pause(.mta): return setPaused(true, .relay, .mta)
+        case .resume(.mda): return setPaused(false, .local, .mda)
+        case .resume(.mta): return setPaused(false, .relay, .mta)
         case .verbose(let isVerbose):
             log.isVerbose = isVerbose
             return [.done(count: 0)]
@@ -79,11 +79,14 @@ extension QueueProcess {
         }
     }
 
-    private func setPaused(_ isPaused: Bool, _ deliveryClass: DeliveryClass, _ name: String) -> [ControlAnswer] {
+    private func setPaused(
+        _ isPaused: Bool, _ deliveryClass: DeliveryClass, _ service: PausableService
+    ) -> [ControlAnswer] {
         guard schedule.isPaused(deliveryClass) != isPaused else {
-            return [.failed("\(name) is \(isPaused ? "already" : "not") paused")]
+            return [.failed("\("\(service)".uppercased()) is \(isPaused ? "already" : "not") paused")]
         }
         schedule.setPaused(isPaused, deliveryClass)
+        child.paused(service, isPaused)
         plan()
         return [.done(count: 0)]
     }

@@ -125,6 +125,9 @@ public final class Child {
         }
     }
 
+    /// Has Parent remember what an administrator has paused or resumed.
+    public func paused(_ service: PausableService, _ isPaused: Bool) { parent.send(.paused(service, isPaused)) }
+
     /// Reports what a peer may not have said. The caller closes the edge.
     public func violated(_ grant: PeerGrant, _ what: String) {
         log.warning("\(name): edge to \(grant.role.name) closed: \(what)")
