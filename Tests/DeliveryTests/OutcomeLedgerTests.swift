@@ -30,8 +30,9 @@ import Testing
         for id in ids { _ = ledger.accept(id) }
         expectEqual(ledger.begin(ids[1]), true)
         expectEqual(ledger.decide(ids[2], outcome), true)
-        ledger.cancel(ids)
+        expectEqual(ledger.cancel(ids), [ids[0]])
         #expect(ledger.inFlight == [ids[1], ids[2]])
+        #expect(ids.map(ledger.isKnown) == [false, true, true])
         expectEqual(ledger.begin(ids[0]), false)
         expectEqual(ledger.decide(ids[0], outcome), false)
         expectEqual(ledger.decide(ids[1], outcome), true)
@@ -67,7 +68,7 @@ import Testing
                 ledger.recorded([id])
                 if model[id] == 2 { model[id] = nil }
             default:
-                ledger.cancel([id])
+                expectEqual(ledger.cancel([id]), model[id] == 0 ? [id] : [])
                 if model[id] == 0 { model[id] = nil }
             }
             #expect(ledger.waitingCount == model.values.count { $0 == 0 })

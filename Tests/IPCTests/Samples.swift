@@ -167,7 +167,8 @@ enum Samples {
             })
     }
     static let deliveryToQueue: [DeliveryToQueue] = [
-        .inFlight([]), .inFlight([envelopeID]), .outcome(envelopeID, .delivered(reply, reportsItself: true)),
+        .inFlight([]), .inFlight([envelopeID]), .cancelled([]), .cancelled([envelopeID]),
+        .outcome(envelopeID, .delivered(reply, reportsItself: true)),
         .outcome(envelopeID, .deferred(plainReply)), .outcome(envelopeID, .failed(reply)), .protected(protectedHost),
     ]
 

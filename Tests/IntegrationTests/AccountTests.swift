@@ -120,6 +120,35 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `what waits behind a slow message is called off at once`() throws {
+            let (instance, sink) = try start("mta limit max-conn-per-host 1\nmta limit max-conn-per-domain 1")
+            try sink.answer("rcpt", "hang")
+            try instance.control("resume", "mta")
+            let names = ["first", "removed", "held", "fourth"]
+            for name in names { try instance.submit(to: ["\(name)@example.com"]) }
+            func states() throws -> [String] {
+                try names.map { try instance.control("show", "queue", "--recipient", "\($0)@example.com").output }
+                    .map { $0.contains("|inflight|") ? "inflight" : $0.contains("|hold|") ? "held" : $0 }
+            }
+            #expect(
+                try eventually(within: 60) { try states() == names.map { _ in "inflight" } }, "\(instance.queueText)")
+            let remove = try instance.control("remove", "--recipient", "removed@example.com")
+            #expect(remove.output == "1 envelope removed\n")
+            let hold = try instance.control("hold", "--recipient", "held@example.com")
+            #expect(hold.output == "1 envelope held\n")
+            #expect(try eventually(within: 60) { try states() == ["inflight", "", "held", "inflight"] })
+            try sink.answer("rcpt")
+            #expect(sink.waitForMessages(2), "\(instance.lastWords)")
+            let release = try instance.control("release", "--recipient", "held@example.com")
+            #expect(release.output == "1 envelope released\n")
+            #expect(sink.waitForMessages(3), "\(instance.lastWords)")
+            #expect(try instance.isQueueEmpty())
+            #expect(sink.messages.count == 3)
+            #expect(sink.messages.allSatisfy { !$0.contains("removed@example.com") }, "\(sink.messages)")
+            #expect(try instance.accountOf("removed") == 1 && instance.accountOf("relayed") == 3)
+            try instance.stop()
+        }
+
         @Test func `the life of a message is told by any of its names`() throws {
             let (instance, sink) = try start()
             let client = try instance.client()

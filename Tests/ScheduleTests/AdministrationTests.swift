@@ -67,6 +67,28 @@ struct AdministrationTests {
         #expect(queue.outcome(envelope(2, 1), .ok, now: .at(3)) == .done)
     }
 
+    @Test func `what had not begun is taken back, and then is what an administrator wants it to be`() {
+        var queue = makeQueue()
+        let recipients = (1...4).map { QueuedRecipient($0, route: relay("example.org")) }
+        queue.insert(message(1), recipients, now: .at(0))
+        #expect(queue.take(now: .at(0), limit: 10).count == 1)
+        #expect(!queue.isCalledOff(envelope(1, 1)))
+        #expect(queue.remove(.envelope(envelope(1, 1)), now: .at(1)).pending == [envelope(1, 1)])
+        #expect(queue.hold(.envelope(envelope(1, 2))) == [envelope(1, 2)])
+        #expect(queue.suspend(.envelope(envelope(1, 3))) == [envelope(1, 3)])
+        #expect((1...4).map { queue.isCalledOff(envelope(1, $0)) } == [true, true, true, false])
+        let losses = (1...4).map { queue.takeBack(envelope(1, $0), now: .at(2)) }
+        #expect(losses[0]?.removed == [envelope(1, 1)])
+        #expect(losses[1]?.parked == [envelope(1, 2)] && losses[2]?.parked == [envelope(1, 3)])
+        #expect(losses[3]?.returned == [envelope(1, 4)])
+        #expect(queue.takeBack(envelope(1, 2), now: .at(2)) == nil)
+        #expect(queue.inFlightCount == 0)
+        #expect(queue.state(envelope(1, 2)) == .held && queue.state(envelope(1, 3)) == .suspended)
+        // No try is counted, and none has to be waited for.
+        #expect(queue.entry(envelope(1, 4))?.attempts == 0)
+        #expect(queue.takeEnvelopes(.at(2)) == [[envelope(1, 4)]])
+    }
+
     @Test func `a message in hand at two deaths goes alone, and a third puts it on hold`() {
         var queue = makeQueue()
         for id in 1...2 as ClosedRange<UInt32> {

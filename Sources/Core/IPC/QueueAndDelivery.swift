@@ -62,7 +62,7 @@ public enum QueueToDelivery: Hashable, Sendable {
     case deliver(DeliveryRequest)
     /// The outcomes of these are kept; the worker may forget them.
     case recorded([EnvelopeID])
-    /// Not wanted any more; what has begun may still end in an outcome.
+    /// Not wanted any more: what has not begun is answered by `cancelled`, the rest ends in an outcome.
     case cancel([EnvelopeID])
     /// An administrator wants to see a try: hosts that are left alone after failures are not, this time.
     case forgetFailures
@@ -76,6 +76,8 @@ public enum DeliveryToQueue: Hashable, Sendable {
     case inFlight([EnvelopeID])
     /// Kept by the worker until Queue says `recorded`.
     case outcome(EnvelopeID, DeliveryOutcome)
+    /// Of what was to be cancelled this had not begun, and is not here any more.
+    case cancelled([EnvelopeID])
     /// A relay wants it to be known to those after it that the host had TLS.
     case protected(ProtectedHost)
 }
@@ -230,12 +232,14 @@ extension DeliveryToQueue: EdgeMessage {
         case inFlight = 1
         case outcome = 2
         case protected = 3
+        case cancelled = 4
     }
 
     public var tag: UInt8 {
         switch self {
         case .inFlight: Tag.inFlight.rawValue
         case .outcome: Tag.outcome.rawValue
+        case .cancelled: Tag.cancelled.rawValue
         case .protected: Tag.protected.rawValue
         }
     }
@@ -247,6 +251,8 @@ extension DeliveryToQueue: EdgeMessage {
         case .outcome(let value0, let value1):
             value0.encode(to: &output)
             value1.encode(to: &output)
+        case .cancelled(let value):
+            value.encode(to: &output)
         case .protected(let value):
             value.encode(to: &output)
         }
@@ -257,6 +263,7 @@ extension DeliveryToQueue: EdgeMessage {
         switch kind {
         case .inFlight: self = .inFlight(try reader.value())
         case .outcome: self = .outcome(try reader.value(), try reader.value())
+        case .cancelled: self = .cancelled(try reader.value())
         case .protected: self = .protected(try reader.value())
         }
     }

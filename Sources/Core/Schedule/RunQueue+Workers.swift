@@ -2,7 +2,7 @@
 
 public import Mail
 
-/// What a dead worker left behind.
+/// What comes back from a worker: from one that died, all that it had in hand.
 public struct WorkerLoss: Hashable, Sendable {
     /// Back in line and due at once.
     public var returned: [EnvelopeID] = []
@@ -64,6 +64,21 @@ extension RunQueue {
         for slot in lost { giveBack(slot, &loss, now: now) }
         for (message, deliveryClass) in poison { holdPoison(message, deliveryClass, &loss) }
         return loss
+    }
+
+    /// Takes back an attempt that had not begun, and of which nothing is to be counted; nil when it is not in flight. At
+    /// most one of the lists has something in it.
+    public mutating func takeBack(_ envelope: EnvelopeID, now: Instant) -> WorkerLoss? {
+        guard let slot = index[envelope.value], recipients[slot].state == .inFlight else { return nil }
+        var loss = WorkerLoss()
+        giveBack(slot, &loss, now: now)
+        return loss
+    }
+
+    /// Whether an administrator wants what is in flight to go no further.
+    public func isCalledOff(_ envelope: EnvelopeID) -> Bool {
+        guard let slot = index[envelope.value], recipients[slot].state == .inFlight else { return false }
+        return !recipients[slot].flags.isDisjoint(with: .wishes)
     }
 
     /// A slot whose outcome came may be in use again for another recipient.

@@ -37,6 +37,8 @@ nonisolated struct OutcomeLedger: Sendable {
         }
     }
 
+    func isKnown(_ id: EnvelopeID) -> Bool { stages[id] != nil }
+
     /// False when it was cancelled meanwhile, and so must not begin.
     mutating func begin(_ id: EnvelopeID) -> Bool {
         guard case .waiting = stages[id] else { return false }
@@ -65,10 +67,12 @@ nonisolated struct OutcomeLedger: Sendable {
         }
     }
 
-    mutating func cancel(_ ids: [EnvelopeID]) {
-        for id in ids {
-            guard case .waiting = stages[id] else { continue }
+    /// Those of them that had not begun.
+    mutating func cancel(_ ids: [EnvelopeID]) -> [EnvelopeID] {
+        ids.filter { id in
+            guard case .waiting = stages[id] else { return false }
             stages[id] = nil
+            return true
         }
     }
 

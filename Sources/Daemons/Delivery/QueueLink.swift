@@ -16,6 +16,8 @@ final class QueueLink {
 
     /// Is told of recipients that are new here, never none.
     var wanted: (DeliveryRequest, Content) -> Void = { _, _ in }
+    /// Is told of recipients that waited here and do so no more.
+    var cancelled: (Set<EnvelopeID>) -> Void = { _ in }
     /// Is told that an administrator wants hosts tried that had failed.
     var forgetFailures: () -> Void = {}
     /// Is told of hosts that had TLS.
@@ -47,7 +49,10 @@ final class QueueLink {
             ledger.recorded(ids)
             if isDraining { leaveIfSettled() }
         case .cancel(let ids):
-            ledger.cancel(ids)
+            let gone = ledger.cancel(ids)
+            guard !gone.isEmpty else { return }
+            cancelled(Set(gone))
+            peer?.send(.cancelled(gone))
         case .forgetFailures:
             forgetFailures()
         case .protectedHosts(let hosts):
@@ -67,6 +72,9 @@ final class QueueLink {
             return false
         }
     }
+
+    /// Whether it waits here, or has begun.
+    func isKnown(_ id: EnvelopeID) -> Bool { ledger.isKnown(id) }
 
     /// Whether this envelope may be delivered now; from then on it cannot be cancelled.
     func begin(_ id: EnvelopeID) -> Bool { !isDraining && ledger.begin(id) }

@@ -48,6 +48,7 @@ extension QueueProcess {
             record(id, dispatcher.progress(of: id, state), durability: .lazy)
             history.changed(id, what, at: SystemClock.now())
         }
+        dispatcher.callOff(ids.filter { schedule.isCalledOff($0) })
         return ids.count
     }
 
@@ -57,6 +58,7 @@ extension QueueProcess {
         for id in removal.removed { removed(id) }
         // A crash before its outcome comes must not bring it back.
         for id in removal.pending { record(id, dispatcher.progress(of: id, .removing), durability: .lazy) }
+        dispatcher.callOff(removal.pending)
         return removal.removed.count + removal.pending.count
     }
 

@@ -89,6 +89,9 @@ final class Dispatcher {
                 return "an outcome of an envelope that another has in hand"
             }
             ended(id, outcome, worker)
+        case .cancelled(let ids):
+            for id in ids where holds(worker, id) { takeBack(id) }
+            queue.plan()
         case .protected(let host):
             guard deliveryClass == .relay else { return "a word on other hosts" }
             queue.remember(host)
@@ -155,6 +158,8 @@ final class Dispatcher {
     ) {
         // A worker that died meanwhile was released, and its work with it.
         guard let line = workers[batch.worker] else { return }
+        let recipients = wanted(recipients)
+        guard !recipients.isEmpty else { return }
         // An administrator may want a retry so soon that the worker still keeps the last outcome; it would repeat that.
         for recipient in recipients where forget(recipient.id, of: batch.worker) { tell(batch.worker, recipient.id) }
         tellRecorded()
@@ -205,9 +210,42 @@ final class Dispatcher {
                 body = try queue.spool.openBody(next.position)
             }
             // A worker that died meanwhile was released, and its work with it.
-            workers[next.batch.worker]?.send(next.request, passing: body)
+            guard let line = workers[next.batch.worker], case .deliver(var request) = next.request else { return }
+            request.recipients = wanted(request.recipients)
+            guard !request.recipients.isEmpty else { return }
+            line.send(.deliver(request), passing: body)
         } catch {
             unreadable(next.batch, "\(error)")
+        }
+    }
+
+    /// What an administrator wants to go no further, and has not begun, comes back at once.
+    func callOff(_ ids: [EnvelopeID]) {
+        var held: [WorkerID: [EnvelopeID]] = [:]
+        for id in ids {
+            guard case .inFlight(let worker, _)? = queue.schedule.entry(id)?.state else { continue }
+            held[worker, default: []].append(id)
+        }
+        for (worker, ids) in held { workers[worker]?.send(.cancel(ids)) }
+    }
+
+    private func takeBack(_ id: EnvelopeID) {
+        guard let loss = queue.schedule.takeBack(id, now: queue.now) else { return }
+        for id in loss.removed { queue.removed(id) }
+        for id in loss.parked {
+            let isHeld = queue.schedule.entry(id)?.state == .held
+            queue.record(id, progress(of: id, isHeld ? .held : .suspended))
+        }
+    }
+
+    /// Those of the recipients that are still wanted, now that their content is there; what was called off meanwhile was
+    /// not known to the worker yet.
+    private func wanted(_ recipients: [RecipientWork]) -> [RecipientWork] {
+        recipients.filter { recipient in
+            guard queue.schedule.isCalledOff(recipient.id) else { return true }
+            takeBack(recipient.id)
+            queue.plan()
+            return false
         }
     }
 

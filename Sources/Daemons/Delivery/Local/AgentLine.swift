@@ -111,6 +111,18 @@ final class AgentLine {
         pump()
     }
 
+    /// Drops recipients that had not begun.
+    func drop(_ ids: Set<EnvelopeID>) {
+        waiting = waiting[waitingStart...].filter { !ids.contains($0.work.id) }
+        waitingStart = 0
+        guard !hasWork else { return }
+        switch agent {
+        case .none: pump()
+        case .running where isIdle: becomeIdle()
+        case .running, .starting, .ended: break
+        }
+    }
+
     /// Starts an agent when there is none, and gives it as much as it may have.
     func pump() {
         switch agent {

@@ -74,6 +74,12 @@ final class LMTPLine {
         planPump()
     }
 
+    /// Drops recipients that had not begun.
+    func drop(_ ids: Set<EnvelopeID>) {
+        waiting = waiting[waitingStart...].filter { !ids.contains($0.work.id) }
+        waitingStart = 0
+    }
+
     // More recipients of the same message may come in this turn.
     private func planPump() {
         guard !isPumpPlanned else { return }

@@ -63,6 +63,10 @@ final class LocalProcess: DaemonProcess {
 
     func begin() throws {
         queue.wanted = { [unowned self] request, content in take(request, content) }
+        queue.cancelled = { [unowned self] ids in
+            for line in Array(lines.values) { line.drop(ids) }
+            for server in servers.values { server.drop(ids) }
+        }
         child.peerArrived = { [unowned self] grant, descriptor in join(grant, descriptor) }
         child.drained = { [unowned self] seconds in queue.drain(seconds) }
         child.reloaded = { [unowned self] _, text in reload(text) }

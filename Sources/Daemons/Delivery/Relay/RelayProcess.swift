@@ -66,6 +66,9 @@ final class RelayProcess: DaemonProcess {
 
     func begin() throws {
         queue.wanted = { [unowned self] request, content in take(request, content) }
+        queue.cancelled = { [unowned self] ids in
+            for route in Array(routes.values) + retired { route.drop(ids) }
+        }
         queue.forgetFailures = { [unowned self] in
             penalties = Penalties()
             for group in groups.values { group.concurrency = Concurrency() }
@@ -157,7 +160,8 @@ final class RelayProcess: DaemonProcess {
             let sender: ReversePath
         }
         var groups: [Group: [RecipientWork]] = [:]
-        for work in request.recipients {
+        // Some may have been cancelled while their senders were rewritten.
+        for work in request.recipients where queue.isKnown(work.id) {
             guard case .relay(let name) = work.dispatch,
                 case .relay(let action)? = configuration.action(named: name)?.kind
             else {

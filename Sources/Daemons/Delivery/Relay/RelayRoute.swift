@@ -73,6 +73,14 @@ final class RelayRoute {
     /// Adds what a session has left over, for itself or another.
     func goOn(with task: RelayTask) { tasks.append(task) }
 
+    /// Drops recipients that had not begun.
+    func drop(_ ids: Set<EnvelopeID>) {
+        for task in tasks[start...] where !task.hasBegun { task.recipients.removeAll { ids.contains($0.id) } }
+        tasks = tasks[start...].filter { !$0.recipients.isEmpty }
+        start = 0
+        if isUnused { process.forget(self) }
+    }
+
     /// The next message, of its recipients those that are still wanted; all of them have begun then.
     func take() -> RelayTask? {
         while start < tasks.count {
