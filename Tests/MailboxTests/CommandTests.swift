@@ -237,6 +237,19 @@ private final class CommandAgent {
         #expect(try agent.outcome().outcome == .failed("Unsafe ~/.forward"))
     }
 
+    @Test func `a message begins its own line behind one that a power cut has cut off`() throws {
+        try directory.write(".forward", "\(directory.path)/box\n")
+        try directory.write("box", "From carol@example.org Wed Nov 25 01:00:00 2026\n\ncut off by a power fail")
+        let agent = try agent("bob")
+        for number in 1...2 as ClosedRange<UInt32> {
+            try agent.give(delivery(number, form: .forward(line: 0)), Array("Subject: a\r\n\r\nb\r\n".utf8))
+            #expect(try agent.outcome().outcome == .delivered)
+        }
+        let lines = try #require(directory.read("box")).split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines.count { $0.hasPrefix("From alice@example.org ") } == 2)
+        #expect(lines.dropFirst(2).prefix(2) == ["cut off by a power fail", ""])
+    }
+
     @Test func `an alias names no command of a person`() throws {
         let agent = try agent("bob")
         try agent.give(delivery(form: .alias(item: "|touch out")), [])

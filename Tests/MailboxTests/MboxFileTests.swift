@@ -26,6 +26,19 @@ import Testing
         #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
     }
 
+    @Test(arguments: [
+        ("", ""), ("\n", "\n\n"), ("a\n\n", "a\n\n"), ("a\n", "a\n\n"), ("a", "a\n\n"), ("cut off", "cut off\n\n"),
+    ])
+    func `the last message is ended before the next one begins`(found: String, ended: String) throws {
+        try directory.write("bob", found)
+        let file = try open()
+        #expect(try file.lock())
+        try file.endLastMessage()
+        #expect(file.length == ended.utf8.count)
+        try file.append(Array("From".utf8))
+        #expect(directory.read("bob") == ended + "From")
+    }
+
     @Test func `half a message is taken back`() throws {
         try directory.write("bob", "old\n\n")
         let file = try open()

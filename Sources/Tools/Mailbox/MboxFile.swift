@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
 import Glibc
 import Posix
 
@@ -31,14 +32,14 @@ nonisolated final class MboxFile {
     init(_ path: String, _ kind: Kind) throws(Refusal) {
         self.path = path
         self.kind = kind
-        var flags = O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_APPEND
+        var flags = O_CREAT | O_NONBLOCK | O_NOCTTY | O_APPEND
         switch kind {
         case .spool: flags |= O_NOFOLLOW
         case .own: break
         }
         let status: stat
         do {
-            descriptor = try FileDescriptor.open(path, flags, mode: 0o600)
+            descriptor = try Self.open(path, flags)
             status = try descriptor.status()
         } catch {
             throw .failed(error)
@@ -49,6 +50,16 @@ nonisolated final class MboxFile {
             guard status.st_uid == geteuid() else { throw .unsafe("owned by somebody else") }
             guard status.st_nlink == 1 else { throw .unsafe("it has more than one name") }
         case .own: break
+        }
+    }
+
+    // Readable too, so that its end can be looked at; one that may only be written to is taken as it is.
+    private static func open(_ path: String, _ flags: Int32) throws(SystemError) -> FileDescriptor {
+        do {
+            return try FileDescriptor.open(path, flags | O_RDWR, mode: 0o600)
+        } catch {
+            guard error.code == EACCES else { throw error }
+            return try FileDescriptor.open(path, flags | O_WRONLY, mode: 0o600)
         }
     }
 
@@ -92,6 +103,21 @@ nonisolated final class MboxFile {
         var named = stat()
         guard fstatat(AT_FDCWD, path, &named, 0) == 0, let opened = try? descriptor.status() else { return false }
         return named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
+    }
+
+    /// Gives the last message the line end and the empty line that a power cut or an editor has left off: the next one
+    /// would be a part of it.
+    func endLastMessage() throws(SystemError) {
+        length = try descriptor.status().st_size
+        var end: [UInt8] = [0, 0]
+        let wanted = min(end.count, Int(length))
+        let count = FileDescriptor.retrying { pread(descriptor.number, &end, wanted, length - off_t(wanted)) }
+        // A file that may not be read has the end that it has.
+        if count < 0, errno == EBADF { return }
+        try SystemError.check("pread", count)
+        guard count > 0 else { return }
+        let found = end[..<count].reversed().prefix { $0 == .lineFeed }.count
+        if found < end.count { try append(Array(repeating: .lineFeed, count: end.count - found)) }
     }
 
     /// Adds to the end of the file.

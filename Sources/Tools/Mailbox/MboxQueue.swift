@@ -101,13 +101,15 @@ final class MboxQueue {
 
     private func write(_ entry: Entry) {
         guard let file else { return }
-        let start = entry.start ?? file.length
-        entry.start = start
         do {
+            if entry.start == nil {
+                try file.endLastMessage()
+                entry.start = file.length
+            }
             try file.append(entry.buffer)
         } catch {
             entry.outcome = .failure(error, "Cannot write to the mailbox")
-            try? file.truncate(to: start)
+            if let start = entry.start { try? file.truncate(to: start) }
         }
         entry.buffer.removeAll()
     }
