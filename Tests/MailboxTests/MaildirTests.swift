@@ -71,6 +71,19 @@ import Testing
         }
     }
 
+    @Test func `what its user has seen is synced before it counts as delivered`() throws {
+        _ = try MaildirFolder.open(path)
+        // A pipe cannot be synced: it stands for a file on a disk that fails.
+        for name in ["\(Self.name):2,S", "\(Self.name):2,FRS"] {
+            let seen = "\(path)/cur/\(name)"
+            #expect(mkfifo(seen, 0o600) == 0)
+            #expect(
+                try deliver(delivery(), "a\r\n", now: 1500)
+                    == .failure(SystemError("fsync", EINVAL), "Cannot write to the mailbox"))
+            #expect(unlink(seen) == 0)
+        }
+    }
+
     @Test func `what an earlier attempt left in tmp is replaced`() throws {
         _ = try MaildirFolder.open(path)
         try directory.write("Maildir/tmp/\(Self.name)", "half")
@@ -125,6 +138,14 @@ import Testing
         #expect(try deliver(delivery(), "X-Spam: yes\r\n\r\n", junk: .used) == .delivered)
         #expect(directory.names("Maildir/.Junk/new") == [Self.name])
         #expect(directory.names("Maildir/new").isEmpty)
+    }
+
+    @Test func `spam that a failed sync may have left short is made whole by the next attempt`() throws {
+        #expect(try deliver(delivery(), "X-Spam: yes\r\n\r\nall of it\r\n", junk: .used) == .delivered)
+        try directory.write("Maildir/.Junk/new/\(Self.name)", "X-Spam")
+        #expect(try deliver(delivery(), "X-Spam: yes\r\n\r\nall of it\r\n", junk: .used) == .delivered)
+        #expect(directory.names("Maildir/.Junk/new") == [Self.name])
+        #expect(directory.read("Maildir/.Junk/new/\(Self.name)")?.hasSuffix("\nall of it\n") == true)
     }
 
     @Test func `a file where the mailbox should be defers`() throws {

@@ -42,9 +42,6 @@ nonisolated final class MaildirFolder {
         return folder
     }
 
-    /// Whether `.Junk` exists and has a new message of that name.
-    func isInJunk(_ name: String) -> Bool { Self.exists(".Junk/new/\(name)", in: base.number) }
-
     static func exists(_ name: String, in directory: Int32) -> Bool {
         var status = stat()
         return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0

@@ -13,7 +13,8 @@ import Posix
 /// that logs (ext4, XFS, Btrfs, F2FS). A sync before and another of the directory would cost two waits for the log.
 ///
 /// Its name comes from the envelope, so that a delivery that is repeated, because the answer to the first one got lost,
-/// adds no second message: it puts the same bytes in the place of the first, or finds it among those already seen.
+/// adds no second message: it puts the same bytes in the place of the first, or finds it among those already seen, and
+/// syncs that.
 nonisolated final class MaildirMessage {
     // What is gathered before it is written.
     private static let blockSize = 64 * 1024
@@ -50,14 +51,11 @@ nonisolated final class MaildirMessage {
         junkUse = junk
         isBinary = delivery.isBinary
         let mayBeRepeated = now - delivery.created >= .seconds(Self.firstAttemptSeconds)
-        if junk == .used, folder.isInJunk(name) {
-            outcome = .delivered
-            return
-        }
         var hasStale = false
         do {
             if unlinkat(folder.temporary.number, name, 0) == 0 { hasStale = true }
-            if hasStale || mayBeRepeated, Self.isSeen(name, in: folder.current) {
+            if hasStale || mayBeRepeated, let seen = Self.seenName(name, in: folder.current) {
+                try Self.syncSeen(seen, in: folder.current)
                 outcome = .delivered
                 return
             }
@@ -171,19 +169,34 @@ nonisolated final class MaildirMessage {
     }
 
     // With its flags a message is called `NAME:2,FLAGS`.
-    private static func isSeen(_ name: String, in directory: borrowing FileDescriptor) -> Bool {
-        for flags in [":2,", ":2,S"] where MaildirFolder.exists(name + flags, in: directory.number) { return true }
-        guard let copy = try? FileDescriptor.open(".", O_DIRECTORY | O_RDONLY, in: directory.number) else {
-            return false
+    private static func seenName(_ name: String, in directory: borrowing FileDescriptor) -> String? {
+        for flags in [":2,", ":2,S"] where MaildirFolder.exists(name + flags, in: directory.number) {
+            return name + flags
         }
-        guard let stream = fdopendir(copy.release()) else { return false }
+        guard let copy = try? FileDescriptor.open(".", O_DIRECTORY | O_RDONLY, in: directory.number) else {
+            return nil
+        }
+        guard let stream = fdopendir(copy.release()) else { return nil }
         defer { closedir(stream) }
         let wanted = Array((name + ":").utf8)
         for _ in 0..<mostScanned {
-            guard let entry = readdir(stream) else { return false }
-            let isFound = withUnsafeBytes(of: &entry.pointee.d_name) { $0.starts(with: wanted) }
-            if isFound { return true }
+            guard let entry = readdir(stream) else { return nil }
+            let found = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                bytes.starts(with: wanted) ? String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) : nil
+            }
+            if let found { return found }
         }
-        return false
+        return nil
+    }
+
+    // The attempt that put it there may have ended before its sync, or its sync failed.
+    private static func syncSeen(_ name: String, in directory: borrowing FileDescriptor) throws(SystemError) {
+        do {
+            let file = try FileDescriptor.open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY, in: directory.number)
+            try file.sync()
+        } catch {
+            // Its user has moved it on since.
+            guard error.code == ENOENT else { throw error }
+        }
     }
 }
