@@ -2,6 +2,7 @@
 
 import Glibc
 import IPC
+import Mail
 import Posix
 import Testing
 
@@ -37,6 +38,22 @@ import Testing
         #expect(content.length == UInt64(expected.count))
         #expect(try read(content) == expected)
         #expect(try read(content) == expected)
+    }
+
+    @Test func `the header of a message in a file is known although our own field stands before it`() throws {
+        let body = Array("Delivered-To: bob@example.org\r\n\r\n".utf8) + [UInt8](repeating: 0x61, count: 400_000)
+        let known = Mailbox("bob@example.org")
+        let bob = try #require(known)
+        let own = MessagePiece.bytes(Array("Received: from a\r\n".utf8))
+        let length = UInt64(body.count)
+        let content = Content(.file([own, .range(offset: 0, length: length)]), file: try file(body))
+        #expect(content.beginning.count == Content.sliceSize)
+        #expect(LoopCheck.hasVisited(bob, content.beginning))
+        // A small one is a single piece, and a file that ends early has at least its beginning.
+        #expect(LoopCheck.hasVisited(bob, Content(.inline(body), file: nil).beginning))
+        let short = Content(.file([own, .range(offset: 0, length: length)]), file: try file(Array(body[..<33])))
+        #expect(LoopCheck.hasVisited(bob, short.beginning))
+        #expect(Content(.inline([]), file: nil).beginning.isEmpty)
     }
 
     @Test func `what a file does not hold is an error`() throws {

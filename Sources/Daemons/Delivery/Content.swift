@@ -29,6 +29,17 @@ final class Content {
         length = total
     }
 
+    /// What it begins with, at most a slice of it; less where it cannot be read.
+    var beginning: [UInt8] {
+        var reader = Reader(self)
+        // Most content has all of it in the first piece; what is in a file has only our own field there.
+        guard var bytes = try? reader.next() else { return [] }
+        while bytes.count < Self.sliceSize, let slice = try? reader.next() {
+            bytes += slice.prefix(Self.sliceSize - bytes.count)
+        }
+        return bytes
+    }
+
     /// A way through the content from its beginning; at most a slice of it is in memory.
     struct Reader {
         private let content: Content

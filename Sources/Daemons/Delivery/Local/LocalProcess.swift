@@ -107,8 +107,7 @@ final class LocalProcess: DaemonProcess {
     // MARK: Work
 
     private func take(_ request: DeliveryRequest, _ content: Content) {
-        var reader = Content.Reader(content)
-        let beginning = try? reader.next()
+        let beginning = content.beginning
         for work in request.recipients {
             guard case .local(let action, let user, let subaddress, let form) = work.dispatch else {
                 decide(work, user: "", .failed(Reply(550, EnhancedStatus(5, 3, 5), "Not a local delivery")), nil)
@@ -116,7 +115,7 @@ final class LocalProcess: DaemonProcess {
             }
             let job = LocalJob(
                 work: work, user: user, subaddress: subaddress, form: form, request: request.request, content: content)
-            if LoopCheck.hasVisited(work.destination, beginning ?? []) {
+            if LoopCheck.hasVisited(work.destination, beginning) {
                 decide(job, .failed(Reply(554, EnhancedStatus(5, 4, 6), "Loop detected")), nil)
                 continue
             }
