@@ -100,6 +100,24 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `a notice of delay says for how long its action tries`() throws {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try sink.answer("rcpt", "450 4.2.0 Try again")
+            try instance.start(
+                instance.usual(relay: "\(instance.relay(to: sink)) ttl 4h", extra: "bounce warn-interval 1s"))
+            let sender = instance.people[1]
+            try instance.submit(from: "\(sender)@example.org", to: ["dave@example.com"])
+            let isTold = try eventually(within: 60) {
+                try instance.control("schedule", "all")
+                return instance.mailbox(sender).count > 0
+            }
+            #expect(isTold, "\(instance.queueText) \(instance.lastWords)")
+            let notice = instance.mailbox(sender).messages.joined()
+            #expect(notice.contains("will be tried again for 4h in all"), "\(notice)")
+            try instance.stop()
+        }
+
         @Test func `what was removed in flight does not come back after a crash`() throws {
             let (instance, sink) = try start()
             // The next hop never answers to RCPT: the envelope stays in flight.

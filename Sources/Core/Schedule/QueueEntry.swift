@@ -22,6 +22,11 @@ public struct QueueEntry: Hashable, Sendable {
     public let lastWarning: Interval?
     /// It awaits its notice because its time has passed.
     public let hasExpired: Bool
+
+    /// How long it is tried in all, by its action or as its sender has asked.
+    public var retention: Interval {
+        .seconds((expires.milliseconds - message.created.milliseconds) / 1000)
+    }
 }
 
 extension RunQueue {

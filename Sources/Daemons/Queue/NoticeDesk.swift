@@ -143,9 +143,11 @@ final class NoticeDesk {
         let returned = isWhole ? original : Self.header(of: original)
         let encoding: Message.Notice.Returned.Encoding =
             returned.contains { $0 >= 0x80 } ? .eightBit : .sevenBit
+        var retentions: Set<Interval> = []
         let recipients = notice.items.compactMap { item -> Message.Notice.Recipient? in
             guard let stored = queue.shelf.recipient(item.envelope) else { return nil }
             let entry = queue.schedule.entry(item.envelope)
+            if let entry { retentions.insert(entry.retention) }
             return Message.Notice.Recipient(
                 originalRecipient: stored.report.originalRecipient, finalRecipient: stored.recipient,
                 reply: item.reply, diagnostic: stored.reply,
@@ -158,7 +160,9 @@ final class NoticeDesk {
             boundary: "martlet-" + Hexadecimal.text(Randomness.integer(UInt64.self), width: 16)
                 + Hexadecimal.text(Randomness.integer(UInt64.self), width: 16),
             envelopeIdentifier: message.request.envelopeIdentifier, arrival: date(message.created),
-            recipients: recipients, retention: notice.kind == .delayed ? queue.queueLifetime : nil,
+            recipients: recipients,
+            // Where it is not the same for all, each has its own end in the status.
+            retention: notice.kind == .delayed && retentions.count == 1 ? retentions.first : nil,
             returned: isWhole ? .full(encoding) : .headers(encoding))
         var output: [UInt8] = []
         written.write(returning: returned.span, to: &output)
