@@ -139,7 +139,7 @@ struct FairnessTests {
     @Test func `content that slow hosts keep in memory is no room that mailboxes miss`() {
         var limits = Limits()
         limits.relay.maxBytes = 1_000_000
-        limits.local.maxBytes = 1_000_000
+        limits.local.maxBytes = 2_000_000
         var queue = makeQueue(limits)
         func large(_ id: UInt32) -> QueuedMessage {
             QueuedMessage(MessageID(id), position: UInt64(id), size: 200_000, created: .at(0))
@@ -163,6 +163,43 @@ struct FairnessTests {
         _ = queue.outcome(envelope(1, 1), .ok, now: .at(1))
         #expect(queue.take(now: .at(1), limit: 1000).count == 1)
         #expect(queue.classes.map(\.bytes) == [1_000_000, 604_096])
+    }
+
+    @Test(arguments: [1 << 30, 500_000])
+    func `the users of a server that hangs leave room for what goes elsewhere`(bytes: Int) {
+        var limits = Limits()
+        limits.local.maxSession = 100
+        limits.local.ampleForAction = 10
+        limits.local.maxBytes = bytes
+        var queue = makeQueue(limits)
+        for id in 1...300 as ClosedRange<UInt32> {
+            queue.insert(message(id), [QueuedRecipient(1, route: local("u\(id)"))], now: .at(0))
+        }
+        var hanging: [EnvelopeID] = []
+        while case let taken = queue.take(now: .at(0), limit: 1000), !taken.isEmpty {
+            hanging += taken.flatMap(\.envelopes)
+        }
+        #expect(hanging.count == 50)
+        #expect(queue.nextDue(now: .at(0)) != .at(0))
+        // Two servers that hang are no more than one.
+        for (number, action) in ["also", "box"].enumerated() {
+            for id in 1...300 as ClosedRange<UInt32> {
+                let route = RouteKey.local(action: action, user: "u\(id)")
+                queue.insert(message(1000 * UInt32(number + 1) + id), [QueuedRecipient(1, route: route)], now: .at(0))
+            }
+            let taken = queue.takeEnvelopes(.at(0)).flatMap { $0 }
+            #expect(!taken.isEmpty)
+            hanging += taken
+        }
+        #expect(queue.inFlightCount < 100)
+        // It wakes up, and nobody is forgotten, whoever is removed meanwhile.
+        #expect(queue.remove(.message(MessageID(300)), now: .at(1)).removed.count == 1)
+        while !hanging.isEmpty {
+            for envelope in hanging { _ = queue.outcome(envelope, .ok, now: .at(1)) }
+            hanging = queue.takeEnvelopes(.at(1)).flatMap { $0 }
+        }
+        #expect(queue.count == 0 && queue.routeNumbers.isEmpty)
+        #expect(queue.actions.allSatisfy { $0.inFlight == 0 && $0.bytes == 0 && $0.sharers.isEmpty })
     }
 
     @Test func `one user with much mail keeps no other waiting`() {

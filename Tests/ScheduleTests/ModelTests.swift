@@ -63,6 +63,7 @@ struct ModelTests {
         limits.relay.maxDeferred = 6
         limits.local.maxSession = 6
         limits.local.maxSessionPerUser = 2
+        limits.local.ampleForAction = 2
         var queue = RunQueue(limits: limits)
         var model = NaiveQueue()
         var workers: [DeliveryClass: [WorkerID]] = [.relay: [WorkerID(1), WorkerID(2)], .local: [WorkerID(3)]]
@@ -91,7 +92,8 @@ struct ModelTests {
                 for number in 1...UInt32(1 + numbers.below(5)) {
                     let route =
                         numbers.below(3) == 0
-                        ? local("u\(numbers.below(4))") : relay("d\(numbers.below(6)).example.org")
+                        ? RouteKey.local(action: id % 3 == 0 ? "box" : "in", user: "u\(numbers.below(4))")
+                        : relay("d\(numbers.below(6)).example.org")
                     let ttl = Interval.seconds(Int64(200 + numbers.below(20000)))
                     added.append(QueuedRecipient(number, route: route, timeToLive: ttl))
                     model.recipients[envelope(id, number)] = NaiveQueue.Recipient(
@@ -222,8 +224,10 @@ struct ModelTests {
         let beside = flying.filter { $0.route.deliveryClass == deliveryClass }
         guard !hasDueSuspect, !beside.contains(where: { model.aloneBatches.contains($0.batch) }) else { return }
         guard deliveryClass == .relay || beside.count < limits.local.maxSession else { return }
-        // What stands behind a route that has its share is brought back by the end of one of its batches.
-        let free = line.values.filter { recipient in !beside.contains { $0.route == recipient.route } }
+        // What stands behind a route, or an action, that has its share is brought back by the end of one of its batches.
+        let free = line.values.filter { recipient in
+            !beside.contains { $0.route == recipient.route || $0.route.isByAction(of: recipient.route) }
+        }
         #expect(free.allSatisfy { $0.due > now })
         if let next = free.map(\.due).min() {
             let told = queue.nextDue(now: now)
@@ -439,5 +443,12 @@ struct ModelTests {
 extension RunQueue {
     fileprivate func nextAlone(_ deliveryClass: DeliveryClass) -> Instant {
         Instant(milliseconds: classes[deliveryClass.index].nextAlone)
+    }
+}
+
+extension RouteKey {
+    fileprivate func isByAction(of other: RouteKey) -> Bool {
+        guard case .local(let action, _) = self, case .local(action, _) = other else { return false }
+        return true
     }
 }

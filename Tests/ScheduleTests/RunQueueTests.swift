@@ -54,7 +54,7 @@ struct RunQueueTests {
         for id in 2...9 as ClosedRange<UInt32> {
             queue.insert(
                 QueuedMessage(MessageID(id), position: UInt64(id) * 4096, size: 200_000, created: .at(0)),
-                [QueuedRecipient(1, route: local("other\(id)"))], now: .at(0))
+                [QueuedRecipient(1, route: .local(action: "other\(id)", user: "joe"))], now: .at(0))
         }
         let first = Batch.joined(queue.take(now: .at(0), pieces: 2))
         #expect(first.map(\.envelopes.count).sorted() == [1, 1000])

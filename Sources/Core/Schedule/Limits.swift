@@ -19,6 +19,8 @@ public struct Limits: Hashable, Sendable {
         public var taskHighWater = 50
         public var taskLowWater = 30
         public var taskRelease = 10
+        /// Recipients that each action may have in hand. Beyond that it has no more than it leaves to the others.
+        public var ampleForAction = 50
         /// Content in the memory of the workers, in bytes.
         public var maxBytes = 16 << 20
 

@@ -107,6 +107,8 @@ struct TimerEntry: Comparable {
 
 struct RouteRecord {
     var key: RouteKey
+    /// Of a local route: which of the actions it belongs to.
+    var action: UInt32?
     var due = Heap<DueEntry>()
     /// Entries of `due` that count.
     var live = 0
@@ -121,11 +123,23 @@ struct RouteRecord {
     var hostDown = 0
     /// About how many are due and were not taken yet: a success wakes no more than can be used soon.
     var ready = 0
+    /// It stands in the ring, or in the line of its action for a place there.
     var isInRing = false
     var armed = Int64.max
     var serial: UInt32
     /// Kept while a batch is in flight, so that the limits of a destination live in one process.
     var worker: WorkerID?
+}
+
+/// The local deliveries by one action.
+struct ActionRecord {
+    /// Recipients in flight, and what they take of the memory of workers.
+    var inFlight = 0
+    var bytes = 0
+    /// The batches of each message, by its slot: they share its content.
+    var sharers: [UInt32: Int] = [:]
+    /// Routes with due work that wait because the action has its share.
+    var parked = Ring()
 }
 
 struct BatchRecord {

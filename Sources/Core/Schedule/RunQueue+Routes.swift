@@ -6,7 +6,8 @@ extension RunQueue {
     mutating func route(for key: RouteKey) -> UInt32 {
         if let known = routeNumbers[key] { return known }
         let number: UInt32
-        let record = RouteRecord(key: key, window: limits.relay.firstWindow, serial: serial())
+        let record = RouteRecord(
+            key: key, action: action(of: key), window: limits.relay.firstWindow, serial: serial())
         if let free = freeRoutes.popLast() {
             number = free
             routes[Int(free)] = record
@@ -135,6 +136,7 @@ extension RunQueue {
     /// Whether a route may have more in flight. It never has more than it leaves to the others: so there is room for a
     /// route that has nothing in flight, however many slow ones there are.
     func mayGrow(_ number: UInt32) -> Bool {
+        guard !hasShare(number) else { return false }
         let route = routes[Int(number)]
         guard route.batches > 0 else { return true }
         let deliveryClass = route.key.deliveryClass

@@ -63,16 +63,21 @@ extension RunQueue {
             routes[route].isInRing = false
             guard let top = clearedTop(number) else {
                 routes[route].ready = 0
+                unpark(routes[route].action, 1, now: now)
                 reclaim(number)
                 continue
             }
             guard top.at <= now.milliseconds else {
                 routes[route].ready = 0
+                unpark(routes[route].action, 1, now: now)
                 activate(number, now: now)
                 continue
             }
-            // The end of its own batches brings it back.
-            guard mayGrow(number) else { continue }
+            // The end of its own batches brings it back, or that of others of its action.
+            guard mayGrow(number) else {
+                park(number)
+                continue
+            }
             if let batch = takeRegular(number, now: now, room: room) { return batch }
         }
         // The lines may have turned out to hold suspects only.
@@ -194,6 +199,7 @@ extension RunQueue {
         classes[deliveryClass].inFlight += batch.members.count
         classes[deliveryClass].bytes += charge
         inFlight += batch.members.count
+        countIn(batch)
         let created = Instant(milliseconds: messages[batch.message].created)
         for slot in batch.members {
             if recipients[slot].flags.contains(.hostDown) { routes[route].hostDown -= 1 }
@@ -228,6 +234,7 @@ extension RunQueue {
             classes[deliveryClass.index].runsAlone = false
             classes[deliveryClass.index].nextAlone = now.milliseconds &+ max(Self.shortestPause, spent)
         }
+        countOut(batch, now: now)
         activate(batch.route, now: now)
     }
 

@@ -27,6 +27,8 @@ public struct RunQueue: Sendable {
     var routes: [RouteRecord] = []
     var freeRoutes: [UInt32] = []
     var routeNumbers: [RouteKey: UInt32] = [:]
+    var actions: [ActionRecord] = []
+    var actionNumbers: [String: UInt32] = [:]
     var classes = [ClassRecord(), ClassRecord()]
     var batches: [BatchRecord] = []
     var freeBatches: [UInt32] = []

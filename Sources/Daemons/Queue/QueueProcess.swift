@@ -87,6 +87,7 @@ final class QueueProcess: DaemonProcess {
         limits.scheduler.maxSchedule = max(1, configuration.schedulerLimits.schedule)
         // Local keeps to the limit of sessions itself. What waits there has shared one reading of its message.
         limits.local.maxSession = configuration.localLimits.sessions + 1000
+        limits.local.ampleForAction = configuration.localLimits.sessions
         limits.local.maxSessionPerUser = configuration.localLimits.sessionsPerUser
         limits.relay.maxDeferred = configuration.deferredPerDomain
         limits.largestInMemory = Intake.largestInMemory
