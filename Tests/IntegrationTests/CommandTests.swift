@@ -62,7 +62,14 @@ extension WholeHouse.Unprivileged {
             #expect(
                 eventually { instance.log.text.contains("temporary failure: \\\"come again\\\"") },
                 "\(instance.lastWords)")
-            #expect(try !instance.queueLines().isEmpty)
+            #expect(try instance.queueLines().count == 1)
+            // When the command is given up, its mail goes where the alias leads now.
+            _ = try write("aliases", "busy: \(two)\n", in: instance)
+            try instance.control("update", "table", "people")
+            #expect(try instance.control("rematch", "all").output == "1 envelope changed\n", "\(instance.lastWords)")
+            try instance.control("schedule", "all")
+            #expect(instance.mailbox(two).waitForMessages(2), "\(instance.queueText) \(instance.lastWords)")
+            #expect(try instance.isQueueEmpty())
             try instance.stop()
         }
 
@@ -108,6 +115,33 @@ extension WholeHouse.Private {
             #expect(got.messageBody == "to both\n")
             let who = try String(contentsOfFile: "\(account.home)/who", encoding: .utf8)
             #expect(who == "\(person)\n\(account.gid)\n")
+            try instance.stop()
+        }
+
+        @Test func `mail for a command that its owner has removed is delivered by the rules of today`() throws {
+            let instance = try Instance()
+            let person = "user012"
+            let account = try #require(Host.account(person))
+            let file = "\(account.home)/.forward"
+            try "\"|exit 75\"\n".write(toFile: file, atomically: true, encoding: .utf8)
+            chmod(file, 0o600)
+            chown(file, account.uid, account.gid)
+            defer { unlink(file) }
+            try instance.start(instance.usual())
+            try instance.submit(to: ["\(person)@example.org"], "Subject: hello\n\nto a command")
+            #expect(instance.log.wait(for: "result=TempFail") != nil, "\(instance.lastWords)")
+            unlink(file)
+            let isChanged = try eventually(within: 60) {
+                try instance.control("rematch", "all").output == "1 envelope changed\n"
+            }
+            #expect(isChanged, "\(instance.queueText) \(instance.lastWords)")
+            // Also what is known after a crash.
+            try instance.crash()
+            try instance.start()
+            try instance.control("schedule", "all")
+            #expect(instance.mailbox(person).waitForMessages(1), "\(instance.queueText) \(instance.lastWords)")
+            #expect(try instance.isQueueEmpty())
+            #expect(instance.mailbox(person).messages.first?.messageBody == "to a command\n")
             try instance.stop()
         }
     }

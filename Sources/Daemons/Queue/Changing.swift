@@ -65,13 +65,13 @@ extension QueueProcess {
     // MARK: Rules of today
 
     /// Asks Lookup by which action envelopes go today. One that would become several recipients, or none, stays as it is:
-    /// mail that is queued is neither multiplied nor refused by a changed rule.
+    /// mail that is queued is neither multiplied nor refused by a changed rule. Aliases and ~/.forward are read anew, too:
+    /// whose command is gone is delivered as mail of today would be.
     func rematch(_ selector: QueueSelector, after: EnvelopeID?) async -> [ControlAnswer] {
         let slice = slice(selector, after: after, limit: Self.mostRematched)
         var count = 0
         for entry in slice.envelopes {
-            guard let head = shelf.head(entry.envelope.message), let recipient = shelf.recipient(entry.envelope),
-                recipient.isByAction
+            guard let head = shelf.head(entry.envelope.message), let recipient = shelf.recipient(entry.envelope)
             else { continue }
             guard let lookup, lookup.isOpen else { return [.failed("lookup does not answer")] }
             let envelope = Envelope(
@@ -119,16 +119,6 @@ extension QueueProcess {
             - Int64(aside)
         fields.append(ControlField(name: "missing", value: .number(missing)))
         return [.record(fields), .done(count: 1)]
-    }
-}
-
-extension StoredMessage.Recipient {
-    /// Neither a line of a ~/.forward nor one of an alias file: what an action does with an address.
-    fileprivate var isByAction: Bool {
-        switch dispatch {
-        case .relay, .local(_, _, _, .action): true
-        case .local(_, _, _, .forward), .local(_, _, _, .alias): false
-        }
     }
 }
 
