@@ -50,32 +50,6 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
-        @Test func `a refusal in the middle of the content is heard`() throws {
-            let instance = try Instance()
-            let sink = try Sink(instance)
-            try sink.answer("early", "552 5.3.4 Message too big")
-            try instance.start(
-                """
-                listen on 127.0.0.1 port \(instance.port)
-                action "far" relay host "smtp://127.0.0.1:\(sink.port)"
-                action "near" lmtp "127.0.0.1:\(sink.port)"
-                match for domain "example.com" action "far"
-                match for domain "example.org" action "near"
-
-                """)
-            // More than the buffers between take.
-            let line = String(repeating: "x", count: 70) + "\n"
-            let content = "Subject: large\n\n" + String(repeating: line, count: 60_000)
-            for person in ["bob@example.com", "\(instance.people[0])@example.org"] {
-                let before = instance.log.lines.count
-                try instance.submit(from: "", to: [person], content)
-                let line = try #require(instance.log.wait(for: " delivery ", from: before), "\(instance.lastWords)")
-                #expect(line.contains("PermFail") && line.contains("Message too big"), "\(line)")
-            }
-            #expect(try instance.isQueueEmpty(), "\(instance.queueText)")
-            try instance.stop()
-        }
-
         @Test func `a host that closes at every byte gets the message in the end`() throws {
             let instance = try Instance()
             let servers = try HostileServers(["every-byte"])

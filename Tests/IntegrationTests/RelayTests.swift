@@ -5,6 +5,18 @@ import Testing
 
 extension WholeHouse.Unprivileged {
     struct Relays {
+        /// The same server for mail that is relayed and for mail by LMTP.
+        private func farAndNear(_ instance: Instance, _ sink: Sink) -> String {
+            """
+            listen on 127.0.0.1 port \(instance.port)
+            action "far" relay host "smtp://127.0.0.1:\(sink.port)"
+            action "near" lmtp "127.0.0.1:\(sink.port)"
+            match for domain "example.com" action "far"
+            match for domain "example.org" action "near"
+
+            """
+        }
+
         @Test func `recipients of one message and domain go in one transaction`() throws {
             let instance = try Instance()
             let sink = try Sink(instance)
@@ -23,15 +35,7 @@ extension WholeHouse.Unprivileged {
             let instance = try Instance()
             let sink = try Sink(instance)
             try sink.answer("limit", "3")
-            try instance.start(
-                """
-                listen on 127.0.0.1 port \(instance.port)
-                action "far" relay host "smtp://127.0.0.1:\(sink.port)"
-                action "near" lmtp "127.0.0.1:\(sink.port)"
-                match for domain "example.com" action "far"
-                match for domain "example.org" action "near"
-
-                """)
+            try instance.start(farAndNear(instance, sink))
             try instance.submit(
                 to: (1...10).map { "user\($0)@example.com" } + instance.people.prefix(4).map { "\($0)@example.org" })
             #expect(try instance.isQueueEmpty(), "\(instance.queueText)")
@@ -39,6 +43,24 @@ extension WholeHouse.Unprivileged {
             #expect(sink.connections == 2 && sink.messages.count == 6, "\(sink.messages)")
             let arrived = sink.messages.flatMap { $0.split(separator: " to=").last?.split(separator: ",") ?? [] }
             #expect(arrived.count == 14 && Set(arrived).count == 14, "\(arrived)")
+            try instance.stop()
+        }
+
+        @Test func `a refusal in the middle of the content is heard`() throws {
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try sink.answer("early", "552 5.3.4 Message too big")
+            try instance.start(farAndNear(instance, sink))
+            // More than the buffers between take.
+            let line = String(repeating: "x", count: 70) + "\n"
+            try instance.submit(
+                from: "", to: ["bob@example.com", "\(instance.people[0])@example.org"],
+                "Subject: large\n\n" + String(repeating: line, count: 60_000))
+            #expect(instance.log.wait(for: 2, containing: " delivery "), "\(instance.lastWords)")
+            #expect(try instance.isQueueEmpty(), "\(instance.queueText)")
+            let outcomes = instance.log.lines(containing: " delivery ")
+            #expect(outcomes.count == 2 && sink.connections == 2, "\(outcomes)")
+            #expect(outcomes.allSatisfy { $0.contains("PermFail") && $0.contains("Message too big") }, "\(outcomes)")
             try instance.stop()
         }
 
