@@ -210,7 +210,7 @@ extension WholeHouse.Unprivileged {
         @Test func `a priority is told in the header and passed on`() throws {
             let instance = try Instance()
             let sink = try Sink(instance)
-            try instance.start(instance.usual(relay: instance.relay(to: sink)))
+            try instance.start("listen on socket priority\n" + instance.usual(relay: instance.relay(to: sink)))
             let client = try SMTPClient(path: "\(instance.directory)/run/submit")
             try client.expect("220 ")
             #expect(try client.say("EHLO localhost", "250").contains("250-MT-PRIORITY\n"))
@@ -223,6 +223,7 @@ extension WholeHouse.Unprivileged {
             try client.say(".", "250")
             #expect(sink.waitForMessages(1))
             #expect(sink.contents().first?.contains("for <bob@example.com> PRIORITY 4;") == true)
+            #expect(instance.log.lines(containing: "smtp message").contains { $0.hasSuffix(" priority=4") })
             let stranger = try instance.client()
             try stranger.greet()
             try stranger.say("MAIL FROM:<alice@example.org> MT-PRIORITY=4", "555")

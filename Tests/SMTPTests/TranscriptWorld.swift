@@ -93,6 +93,7 @@ struct TranscriptWorld {
         case "transport": client.transport = value == "tls" ? .tls : .proxied
         case "trust": client.trust = value == "submission" ? .submission : .none
         case "auth": settings.authentication = value == "required" ? .required : .optional
+        case "priority": settings.takesPriority = value == "taken"
         case "dialect": settings.dialect = value == "lmtp" ? .lmtp : .smtp
         case "with": settings.extensions.insert(value == "XCLIENT" ? .clientClaims : .forwardClaims)
         case "size": settings.sizeLimit = ByteCount(Int(value) ?? 0)

@@ -93,6 +93,8 @@ public struct ListenStatement: Hashable, Sendable {
     /// LMTP (RFC 2033) in place of SMTP.
     public var speaksLMTP = false
     public var offersDeliveryNotices = true
+    /// Its users may let their mail go first (RFC 6710).
+    public var takesPriority = false
 
     public init(_ endpoint: Endpoint, location: SourceLocation = .builtIn) {
         self.endpoint = endpoint

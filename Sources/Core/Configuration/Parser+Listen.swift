@@ -59,14 +59,14 @@ extension Parser {
             listener = ListenStatement(isPath ? .path(name.text) : .interface(name.text), location: location)
         }
         var given: Set<String> = []
-        while try parseNetworks(&given, &listener) {}
+        while try parseOwnOption(&given, &listener) {}
         while let option = next(as: Option.self), option.isForSocket || listener.endpoint != .socket {
             let token = take()
             if let place = option.place, !given.insert(place).inserted {
                 throw Failure(message: "\(place) already specified", location: token.location)
             }
             try parseOption(option, token.location, &listener)
-            while try parseNetworks(&given, &listener) {}
+            while try parseOwnOption(&given, &listener) {}
         }
         guard peek().kind == .newline else { throw unexpected("an option or end of line") }
         try check(listener, location)
@@ -128,29 +128,32 @@ extension Parser {
     }
 
     // Words of ours, known only here: as names and elsewhere they are like any other.
-    private enum NetworkOption: String {
+    private enum OwnOption: String {
+        case takesPriority = "priority"
         case proxiesFrom = "proxy-from"
         case clientClaimsFrom = "xclient-from"
         case forwardClaimsFrom = "xforward-from"
+
+        var isForSocket: Bool { self == .takesPriority }
     }
 
-    // ( "proxy-from" | "xclient-from" | "xforward-from" ) ( STR | "{" opt-NL list "}" )
+    // "priority" | ( "proxy-from" | "xclient-from" | "xforward-from" ) ( STR | "{" opt-NL list "}" )
     /// Takes the option when it stands next.
-    private mutating func parseNetworks(
+    private mutating func parseOwnOption(
         _ given: inout Set<String>, _ listener: inout ListenStatement
     ) throws(Failure) -> Bool {
-        guard case .string(let text) = peek().kind, let option = NetworkOption(rawValue: text),
-            listener.endpoint != .socket
+        guard case .string(let text) = peek().kind, let option = OwnOption(rawValue: text),
+            option.isForSocket || listener.endpoint != .socket
         else { return false }
         let location = take().location
         guard given.insert(option.rawValue).inserted else {
             throw Failure(message: "\(option.rawValue) already specified", location: location)
         }
-        let networks = try networks()
         switch option {
-        case .proxiesFrom: listener.proxiesFrom = networks
-        case .clientClaimsFrom: listener.clientClaimsFrom = networks
-        case .forwardClaimsFrom: listener.forwardClaimsFrom = networks
+        case .takesPriority: listener.takesPriority = true
+        case .proxiesFrom: listener.proxiesFrom = try networks()
+        case .clientClaimsFrom: listener.clientClaimsFrom = try networks()
+        case .forwardClaimsFrom: listener.forwardClaimsFrom = try networks()
         }
         return true
     }
@@ -240,7 +243,8 @@ extension Parser {
             || !listener.forwardClaimsFrom.isEmpty
         guard !hasForeign else {
             throw Failure(
-                message: "invalid listen option: a path has lmtp, filter, hostname, mask-src, no-dsn and tag only",
+                message: "invalid listen option: "
+                    + "a path has lmtp, filter, hostname, mask-src, no-dsn, priority and tag only",
                 location: location)
         }
     }

@@ -52,6 +52,7 @@ extension Printer {
         add("xclient-from", networks: listener.clientClaimsFrom)
         add("xforward-from", networks: listener.forwardClaimsFrom)
         if !listener.offersDeliveryNotices { add("no-dsn") }
+        if listener.takesPriority { add("priority") }
         endLine()
     }
 

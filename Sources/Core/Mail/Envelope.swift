@@ -147,7 +147,11 @@ public struct MessageRequest: Hashable, Sendable {
         // RFC 6710 section 3
         public static let range: ClosedRange<Int8> = -9...9
 
+        public static let normal = Priority(normal: 0)
+
         public let value: Int8
+
+        private init(normal value: Int8) { self.value = value }
 
         public init?(_ value: Int8) {
             guard Self.range.contains(value) else { return nil }

@@ -6,6 +6,8 @@ import Mail
 /// What a server session says of itself. The words behind the codes are those that users' tools look for.
 extension Reply {
     static let done = Reply(250, EnhancedStatus(2, 0, 0), "Ok")
+    // RFC 6710 section 10 wants the new priority in front of all words.
+    static let priorityChanged = Reply(250, EnhancedStatus(2, 3, 6), "0 is the priority that you may give a message")
     static let wasReset = Reply(250, EnhancedStatus(2, 0, 0), "Reset state")
     static let recipientDone = Reply(250, EnhancedStatus(2, 1, 5), "Destination address valid: Recipient ok")
     static let startContent = Reply(354, nil, "Enter mail, end with \".\" on a line by itself")

@@ -38,7 +38,7 @@ extension ServerSession {
             return .startTLS(.startTLS)
         case .mail(let transaction):
             messages += 1
-            return settle(transaction, .reply(.done))
+            return settle(transaction, .reply(transaction.isPriorityChanged ? .priorityChanged : .done))
         case .recipient(var transaction):
             transaction.recipients += 1
             return settle(transaction, .reply(.recipientDone))

@@ -144,9 +144,12 @@ extension ServerSession {
             request.deadline = MessageRequest.Deadline(
                 time: now + wanted.interval, mode: wanted.mode, trace: wanted.trace)
         }
-        return ask(
-            .mail(sender, request, announcedSize: parameters.size),
-            .mail(Transaction(sender: sender, request: request, announcedSize: parameters.size)))
+        // RFC 6710 section 4.1: who is known is not yet one who may go before others.
+        let isUrgent = request.priority.map { $0.value > 0 } ?? false
+        if isUrgent, !settings.takesPriority { request.priority = .normal }
+        var transaction = Transaction(sender: sender, request: request, announcedSize: parameters.size)
+        transaction.isPriorityChanged = request.priority != parameters.request.priority
+        return ask(.mail(sender, request, announcedSize: parameters.size), .mail(transaction))
     }
 
     // RFC 3030 section 2: the bytes come at once, wanted or not; unwanted ones are read and left.

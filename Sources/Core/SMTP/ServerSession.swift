@@ -71,6 +71,8 @@ public struct ServerSession: Sendable {
         public let announcedSize: ByteCount?
         /// How many recipients were accepted.
         public internal(set) var recipients = 0
+        /// It has another priority than it asked for.
+        var isPriorityChanged = false
         /// Content has come, in chunks.
         var isChunked = false
     }

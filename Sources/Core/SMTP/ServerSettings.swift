@@ -31,6 +31,8 @@ extension ServerSession {
         public var encryption = Encryption.unavailable
         public var authentication = Authentication.optional
         public var dialect = Dialect.smtp
+        /// Whoever is known here may let mail go first.
+        public var takesPriority = false
         /// How long a message may be held back at its sender's wish (RFC 4865 section 3).
         public var longestHold = Interval.days(30)
 

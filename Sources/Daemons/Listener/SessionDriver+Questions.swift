@@ -165,7 +165,7 @@ extension SessionDriver {
         if let refusal { return .refuse(refusal) }
         owner.log.info(
             "\(number) smtp message msgid=\(message) size=\(findings.size.value) nrcpt=\(transaction.recipients) "
-                + "proto=\(session.protocolName)")
+                + "proto=\(session.protocolName)" + (request.priority.map { " priority=\($0.value)" } ?? ""))
         owner.counters.add("smtp.message")
         // Spent: what comes now belongs to another transaction.
         forgetTransaction()

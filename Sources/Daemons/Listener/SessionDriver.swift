@@ -146,6 +146,7 @@ final class SessionDriver {
         var settings = owner.settings
         settings.serverName = serverName
         if !listener.offersDeliveryNotices { settings.extensions.remove(.deliveryStatus) }
+        settings.takesPriority = listener.takesPriority
         if listener.speaksLMTP { settings.dialect = .lmtp }
         if case .required = listener.authentication { settings.authentication = .required }
         // As a proxy says it: its clients do not inherit what it may.
