@@ -88,7 +88,7 @@ import Testing
             talk.start(transaction { $0.priority = MessageRequest.Priority(-3) })
                 == "MAIL FROM:<from@example.org> MT-PRIORITY=-3\r\n")
         talk = ClientDialogue(offer: ["MT-PRIORITY"])
-        #expect(talk.start(transaction { $0.priority = nil }) == "MAIL FROM:<from@example.org>\r\n")
+        #expect(talk.start(transaction { $0.priority = nil }) == "MAIL FROM:<from@example.org> MT-PRIORITY=0\r\n")
         talk = ClientDialogue(offer: [])
         #expect(
             talk.start(transaction { $0.priority = MessageRequest.Priority(9) }) == "MAIL FROM:<from@example.org>\r\n")

@@ -18,8 +18,9 @@ extension ClientSession {
             output.append(" BY=\(seconds);\(deadline.mode == .giveUp ? "R" : "N")")
             if deadline.trace == .relays { output.append("T" as StaticString) }
         }
-        if let priority = transaction.request.priority, extensions.contains(.priority) {
-            output.append(" MT-PRIORITY=\(priority.value)")
+        // RFC 6710 section 5: that of a message which asked for none is told, too.
+        if extensions.contains(.priority) {
+            output.append(" MT-PRIORITY=\((transaction.request.priority ?? .normal).value)")
         }
         if extensions.contains(.size) { output.append(" SIZE=\(transaction.size.value)") }
         if extensions.contains(.eightBitMIME), let body = transaction.request.body {
