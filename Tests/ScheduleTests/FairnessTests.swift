@@ -74,6 +74,57 @@ struct FairnessTests {
         #expect(order(&queue, .at(100)) == [envelope(1, 1)])
     }
 
+    @Test(arguments: [relay("example.com"), local("joe")])
+    func `after a failure, too, what is urgent goes first`(route: RouteKey) {
+        var queue = makeQueue()
+        for (id, priority) in [(1, 0), (2, -3), (3, 0), (4, 7)] as [(UInt32, Int8)] {
+            queue.insert(message(id), [recipient(route, priority)], now: .at(0))
+        }
+        #expect(Set(order(&queue, .at(200))) == Set([1, 2, 3, 4].map { envelope($0, 1) }))
+        var next = Instant.at(0)
+        for id in [1, 2, 3, 4] as [UInt32] {
+            guard case .retry(let moment, _, _) = queue.outcome(envelope(id, 1), .busy, now: .at(200)) else {
+                Issue.record("not deferred: \(id)")
+                return
+            }
+            next = moment
+        }
+        #expect(queue.nextDue(now: .at(200)) == next)
+        #expect(order(&queue, Instant(milliseconds: next.milliseconds - 1)) == [])
+        #expect(order(&queue, next) == [4, 1, 3].map { envelope($0, 1) })
+        #expect(order(&queue, next + .minutes(3)) == [envelope(2, 1)])
+    }
+
+    @Test func `of those that are held until one moment the urgent ones go first`() {
+        var queue = makeQueue()
+        for (id, priority) in [(1, 0), (2, 3), (3, 4)] as [(UInt32, Int8)] {
+            var held = recipient(local("joe"), priority)
+            held.notBefore = .at(100)
+            queue.insert(message(id), [held], now: .at(0))
+        }
+        #expect(order(&queue, .at(99)) == [])
+        #expect(order(&queue, .at(100)) == [3, 2, 1].map { envelope($0, 1) })
+    }
+
+    @Test func `when a host is there again, what is urgent goes first`() {
+        var limits = Limits()
+        limits.relay.maxDeferred = 4
+        var queue = makeQueue(limits)
+        let route = relay("example.com")
+        for id in 1...20 as ClosedRange<UInt32> {
+            queue.insert(message(id), [recipient(route, id == 20 ? 2 : id == 19 ? -2 : 0)], now: .at(0))
+        }
+        for now in [0, 120] as [Int64] {
+            while let batch = queue.take(now: .at(now), limit: 1).first {
+                for envelope in batch.envelopes { _ = queue.outcome(envelope, .down, now: .at(now)) }
+            }
+        }
+        queue.insert(message(21), [recipient(route, 0)], now: .at(130))
+        #expect(order(&queue, .at(130)) == [envelope(21, 1)])
+        _ = queue.outcome(envelope(21, 1), .ok, now: .at(130))
+        #expect(order(&queue, .at(130)).first == envelope(20, 1))
+    }
+
     @Test func `a hundred thousand messages for one domain do not delay one for another`() {
         var queue = makeQueue()
         for id in 1...100_000 as ClosedRange<UInt32> {

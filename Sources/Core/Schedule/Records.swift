@@ -57,27 +57,42 @@ struct MessageRecord {
     var size: UInt64
     var created: Int64
     /// When `expire` looks at this message next; `Int64.max` for never.
-    var armed: Int64
+    var armed = Int64.max
     var id: UInt32
     var serial: UInt32
-    var recipients: UInt32
-    /// Workers of each class that died with this message in hand.
-    var relayDeaths: UInt8
-    var localDeaths: UInt8
+    var recipients: UInt32 = 0
+    /// Workers of each class that died with this message in hand, four bits for each.
+    private var deathCounts: UInt8 = 0
+    /// RFC 6710: of all its recipients.
+    var priority: Int8
     /// Its batches in flight to mailboxes, which share the content.
-    var localBatches: UInt16
+    var localBatches: UInt16 = 0
+
+    init(
+        position: UInt64, size: UInt64, created: Int64, id: UInt32, serial: UInt32, priority: Int8
+    ) {
+        self.position = position
+        self.size = size
+        self.created = created
+        self.id = id
+        self.serial = serial
+        self.priority = priority
+    }
+
+    static let mostDeaths: UInt8 = 15
 
     func deaths(in deliveryClass: DeliveryClass) -> UInt8 {
         switch deliveryClass {
-        case .relay: relayDeaths
-        case .local: localDeaths
+        case .relay: deathCounts & 15
+        case .local: deathCounts >> 4
         }
     }
 
     mutating func setDeaths(_ deaths: UInt8, in deliveryClass: DeliveryClass) {
+        let deaths = min(deaths, Self.mostDeaths)
         switch deliveryClass {
-        case .relay: relayDeaths = deaths
-        case .local: localDeaths = deaths
+        case .relay: deathCounts = deathCounts & 0xF0 | deaths
+        case .local: deathCounts = deathCounts & 15 | deaths << 4
         }
     }
 }
@@ -110,7 +125,9 @@ struct RouteRecord {
     /// Of a local route: which of the actions it belongs to.
     var action: UInt32?
     var due = Heap<DueEntry>()
-    /// Entries of `due` that count.
+    /// Those of messages with a priority, until they are due: then it decides where they stand in `due`.
+    var later = Heap<DueEntry>()
+    /// Entries of both that count.
     var live = 0
     /// Batches in flight, their recipients, and what they take of the memory of workers.
     var batches = 0

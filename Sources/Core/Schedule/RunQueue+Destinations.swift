@@ -21,7 +21,7 @@ extension RunQueue {
         var found: [QueuedDestination] = []
         for (key, number) in routeNumbers {
             guard case .relay(let action, let domain) = key, routes[Int(number)].recipients > 0 else { continue }
-            let top = clearedTop(number)
+            let top = clearedTop(number, now: now)
             let route = routes[Int(number)]
             found.append(
                 QueuedDestination(

@@ -124,24 +124,43 @@ extension RunQueue {
         let most = limits.relay.maxDeferred
         guard routes[route].hostDown > 0, routes[route].ready <= most / 2 else { return }
         var seen: [DueEntry] = []
+        var stay: [DueEntry] = []
         var ready = 0
-        while seen.count < most, ready + routes[route].ready < most, let top = clearedTop(number) {
+        // Those with a priority first: which are more than can be used soon, is decided by it.
+        while stay.count < most, ready + routes[route].ready < most, let top = routes[route].later.pop() {
+            guard isLive(top) else { continue }
+            var entry = top
+            if recipients[top.slot].flags.contains(.hostDown) {
+                awaken(&entry, now: now)
+                ready += 1
+                seen.append(entry)
+            } else {
+                stay.append(entry)
+            }
+        }
+        while seen.count < most, ready + routes[route].ready < most, let top = clearedDue(number) {
             _ = routes[route].due.pop()
             var entry = top
             if top.at <= now.milliseconds {
                 ready += 1
             } else if recipients[top.slot].flags.contains(.hostDown) {
-                entry.at = now.milliseconds
-                recipients[top.slot].due = now.milliseconds
-                recipients[top.slot].flags.remove(.hostDown)
-                routes[route].hostDown -= 1
+                awaken(&entry, now: now)
                 ready += 1
             }
             seen.append(entry)
         }
         for entry in seen { routes[route].due.push(entry) }
+        for entry in stay { routes[route].later.push(entry) }
         routes[route].ready = min(most, routes[route].ready + ready)
         activate(number, now: now)
+    }
+
+    private mutating func awaken(_ entry: inout DueEntry, now: Instant) {
+        entry.at = now.milliseconds
+        recipients[entry.slot].due = now.milliseconds
+        recipients[entry.slot].flags.remove(.hostDown)
+        routes[Int(recipients[entry.slot].route)].hostDown -= 1
+        place(&entry, mayWait: true)
     }
 
     // RFC 3463 section 3.5: routing loop detected.

@@ -33,7 +33,7 @@ extension RunQueue {
     /// Puts a route where it belongs: into the ring when it has due work, else under a timer.
     mutating func activate(_ number: UInt32, now: Instant) {
         let index = Int(number)
-        guard !routes[index].isInRing, let top = clearedTop(number) else { return }
+        guard !routes[index].isInRing, let top = clearedTop(number, now: now) else { return }
         let deliveryClass = routes[index].key.deliveryClass
         if top.at <= now.milliseconds {
             guard routes[index].batches < batchLimit(number) else { return }
@@ -68,8 +68,25 @@ extension RunQueue {
         return nil
     }
 
-    /// The first recipient in line; leftovers before it are dropped, and suspects go to their own line.
-    mutating func clearedTop(_ number: UInt32) -> DueEntry? {
+    /// The first recipient in line, one that is due before all that are not.
+    mutating func clearedTop(_ number: UInt32, now: Instant) -> DueEntry? {
+        let index = Int(number)
+        while let top = routes[index].later.top {
+            let isWaiting = isLive(top)
+            guard !isWaiting || top.at <= now.milliseconds else { break }
+            _ = routes[index].later.pop()
+            guard isWaiting else { continue }
+            var entry = top
+            place(&entry, mayWait: routes[index].live > 1)
+            routes[index].due.push(entry)
+        }
+        guard let first = clearedDue(number) else { return routes[index].later.top }
+        guard let later = routes[index].later.top, later < first else { return first }
+        return later
+    }
+
+    /// The first of `due`; leftovers before it are dropped, and suspects go to their own line.
+    mutating func clearedDue(_ number: UInt32) -> DueEntry? {
         let index = Int(number)
         while let top = routes[index].due.top {
             guard isLive(top) else {
@@ -156,9 +173,11 @@ extension RunQueue {
 
     mutating func sweep(_ number: UInt32) {
         let index = Int(number)
-        guard routes[index].due.count > routes[index].live * 2 + Self.sweepFloor else { return }
+        let entries = routes[index].due.count + routes[index].later.count
+        guard entries > routes[index].live * 2 + Self.sweepFloor else { return }
         let recipients = self.recipients
         routes[index].due.retain { recipients.contains($0.slot) && recipients[$0.slot].stamp == $0.stamp }
+        routes[index].later.retain { recipients.contains($0.slot) && recipients[$0.slot].stamp == $0.stamp }
     }
 
     mutating func sweepSuspects(_ deliveryClass: DeliveryClass) {

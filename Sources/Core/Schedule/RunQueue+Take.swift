@@ -61,7 +61,7 @@ extension RunQueue {
         while let number = classes[index].ring.popFirst() {
             let route = Int(number)
             routes[route].isInRing = false
-            guard let top = clearedTop(number) else {
+            guard let top = clearedTop(number, now: now) else {
                 routes[route].ready = 0
                 unpark(routes[route].action, 1, now: now)
                 reclaim(number)
@@ -88,7 +88,7 @@ extension RunQueue {
     private mutating func continues(_ bundles: Set<Batch.Bundle>, now: Instant) -> Bool {
         let local = DeliveryClass.local
         guard mayTake(local), !hasReadySuspect(local, now: now), let number = classes[local.index].ring.first,
-            let top = clearedTop(number), top.at <= now.milliseconds, mayGrow(number),
+            let top = clearedTop(number, now: now), top.at <= now.milliseconds, mayGrow(number),
             let worker = worker(for: number)
         else { return false }
         let position = messages[recipients[top.slot].message].position
@@ -100,7 +100,7 @@ extension RunQueue {
         let size = min(room, batchSize(routes[route].key.deliveryClass))
         var members: [UInt32] = []
         var message: UInt32?
-        while members.count < size, let top = clearedTop(number), top.at <= now.milliseconds,
+        while members.count < size, let top = clearedTop(number, now: now), top.at <= now.milliseconds,
             message == nil || recipients[top.slot].message == message
         {
             _ = routes[route].due.pop()

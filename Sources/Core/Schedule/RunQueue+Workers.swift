@@ -58,7 +58,7 @@ extension RunQueue {
             let key = UInt64(batch.message) << 1 | UInt64(deliveryClass.rawValue)
             guard counted.insert(key).inserted else { continue }
             let deaths = messages[batch.message].deaths(in: deliveryClass)
-            if deaths < .max { messages[batch.message].setDeaths(deaths + 1, in: deliveryClass) }
+            if deaths < MessageRecord.mostDeaths { messages[batch.message].setDeaths(deaths + 1, in: deliveryClass) }
             if batch.isAlone, deaths + 1 >= Self.deathsOfPoison { poison.append((batch.message, deliveryClass)) }
         }
         for slot in lost { giveBack(slot, &loss, now: now) }

@@ -62,9 +62,8 @@ public struct RunQueue: Sendable {
             known
             ?? messages.insert(
                 MessageRecord(
-                    position: message.position, size: message.size, created: created.milliseconds, armed: .max,
-                    id: message.id.value, serial: serial(), recipients: 0, relayDeaths: 0, localDeaths: 0,
-                    localBatches: 0))
+                    position: message.position, size: message.size, created: created.milliseconds,
+                    id: message.id.value, serial: serial(), priority: added.first?.priority ?? 0))
         let busy = busyRoutes(added)
         var count = 0
         for recipient in added where insert(recipient, into: slot, behind: busy, now: now) { count += 1 }
@@ -86,9 +85,6 @@ public struct RunQueue: Sendable {
             let policy = added.route.deliveryClass.retryPolicy
             due = max(due, policy.next(created: created, after: added.lastTry ?? created))
         }
-        if added.attempts == 0, added.state == .waiting, due <= now {
-            due = Self.due(due, added.priority, mayWait: busy.contains(added.route))
-        }
         let slot = recipients.insert(
             RecipientRecord(
                 due: due.milliseconds, message: message, number: added.number, route: route, stamp: serial(),
@@ -102,17 +98,19 @@ public struct RunQueue: Sendable {
         _ = index.insert(id.value, slot)
         messages[message].recipients += 1
         routes[Int(route)].recipients += 1
-        if added.state == .waiting { wait(slot, until: due, now: now) }
+        if added.state == .waiting {
+            wait(slot, until: due, now: now, mayWait: added.attempts == 0 && busy.contains(added.route))
+        }
         return true
     }
 
-    // RFC 6710 section 4.4 leaves to us what a priority is worth, as long as nobody waits for ever. A message goes before
-    // those that came up to so much earlier; where others wait, one of low priority lets go first what comes meanwhile.
+    // RFC 6710 section 5.1 leaves to us what a priority is worth, as long as nobody waits for ever. A message goes before
+    // those that were due up to so much earlier; where others wait, one of low priority lets go first what comes meanwhile.
     static let headStart = Interval.hours(1)
     static let deference = Interval.minutes(1)
 
     /// When a message that could go at once comes up in the line of its route.
-    private static func due(_ due: Instant, _ priority: Int8, mayWait: Bool) -> Instant {
+    static func due(_ due: Instant, _ priority: Int8, mayWait: Bool) -> Instant {
         let step = priority > 0 ? headStart : mayWait ? deference : .seconds(0)
         return due + Interval(seconds: -Int64(priority) * step.seconds)
     }
@@ -197,25 +195,40 @@ extension RunQueue {
         return found
     }
 
-    /// Puts a recipient in line and sees that its expiry is looked after.
-    mutating func wait(_ slot: UInt32, until due: Instant, now: Instant) {
+    /// Puts a recipient in line and sees that its expiry is looked after. `mayWait`: there are others, whom one of low
+    /// priority lets go first.
+    mutating func wait(_ slot: UInt32, until due: Instant, now: Instant, mayWait: Bool = false) {
         let stamp = serial()
         recipients[slot].state = .waiting
         recipients[slot].due = due.milliseconds
         recipients[slot].stamp = stamp
         let recipient = recipients[slot]
         let route = Int(recipient.route)
-        let entry = DueEntry(at: due.milliseconds, id: identifier(slot).value, slot: slot, stamp: stamp)
+        var entry = DueEntry(at: due.milliseconds, id: identifier(slot).value, slot: slot, stamp: stamp)
         if isSuspect(recipient) {
             recipients[slot].flags.insert(.suspect)
             classes[routes[route].key.deliveryClass.index].suspects.push(entry)
             classes[routes[route].key.deliveryClass.index].liveSuspects += 1
         } else {
-            routes[route].due.push(entry)
+            let priority = messages[recipient.message].priority
+            if priority != 0, due > now {
+                routes[route].later.push(entry)
+            } else {
+                place(&entry, mayWait: mayWait)
+                routes[route].due.push(entry)
+            }
             routes[route].live += 1
             activate(recipient.route, now: now)
         }
         armExpiry(recipient.message, at: expiry(recipient))
+    }
+
+    /// Moves the entry of a recipient that is due to where its priority puts it.
+    mutating func place(_ entry: inout DueEntry, mayWait: Bool) {
+        let priority = messages[recipients[entry.slot].message].priority
+        entry.at = Self.due(Instant(milliseconds: entry.at), priority, mayWait: mayWait).milliseconds
+        // Who lets others go first is not due before.
+        recipients[entry.slot].due = max(recipients[entry.slot].due, entry.at)
     }
 
     /// Takes a waiting recipient out of line; its entry becomes a leftover.
