@@ -123,7 +123,8 @@ enum Samples {
         }
     static let queueToListener: [QueueToListener] = [
         .ids([]), .ids([message, MessageID(1)]), .credit(message, bytes: 65536), .committed, .refused(reply),
-        .inject(recipient: mailbox(), content: [0, 255]),
+        .inject(recipient: mailbox(), priority: nil, content: [0, 255]),
+        .inject(recipient: mailbox(), priority: MessageRequest.Priority(9), content: []),
     ]
 
     static let lookupToQueue: [LookupToQueue] = [

@@ -90,8 +90,8 @@ public enum QueueToListener: Hashable, Sendable {
     case credit(MessageID, bytes: UInt64)
     case committed
     case refused(Reply)
-    /// A notice to the sender of a message: from nobody, to one mailbox. Enters like any other mail.
-    case inject(recipient: Mailbox, content: [UInt8])
+    /// A notice to the sender of a message, with its priority: from nobody, to one mailbox. Enters like any other mail.
+    case inject(recipient: Mailbox, priority: MessageRequest.Priority?, content: [UInt8])
 
     /// Of content that may be sent before any credit.
     public static let initialCredit: UInt64 = 256 * 1024
@@ -227,8 +227,9 @@ extension QueueToListener: EdgeMessage {
             bytes.encode(to: &output)
         case .committed: break
         case .refused(let reply): reply.encode(to: &output)
-        case .inject(let recipient, let content):
+        case .inject(let recipient, let priority, let content):
             recipient.encode(to: &output)
+            priority.encode(to: &output)
             content.encode(to: &output)
         }
     }
@@ -240,7 +241,9 @@ extension QueueToListener: EdgeMessage {
         case .credit: self = .credit(try reader.value(), bytes: try reader.value())
         case .committed: self = .committed
         case .refused: self = .refused(try reader.value())
-        case .inject: self = .inject(recipient: try reader.value(), content: try reader.value())
+        case .inject:
+            self = .inject(
+                recipient: try reader.value(), priority: try reader.value(), content: try reader.value())
         }
     }
 }

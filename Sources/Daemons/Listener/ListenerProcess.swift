@@ -137,8 +137,8 @@ final class ListenerProcess: DaemonProcess {
             queue.add(ids)
         case .credit(let message, let bytes):
             queue.credit(message, bytes)
-        case .inject(let recipient, let content):
-            inject(recipient, content, correlation)
+        case .inject(let recipient, let priority, let content):
+            inject(recipient, priority, content, correlation)
         case .committed, .refused:
             // Only ever answers, which never arrive here.
             break
@@ -223,12 +223,17 @@ final class ListenerProcess: DaemonProcess {
 
     // MARK: Notices
 
-    private func inject(_ recipient: Mailbox, _ content: [UInt8], _ correlation: Correlation) {
-        let stream = NoticeStream(recipient: recipient, content: content)
+    private func inject(
+        _ recipient: Mailbox, _ priority: MessageRequest.Priority?, _ content: [UInt8], _ correlation: Correlation
+    ) {
+        let stream = NoticeStream(recipient: recipient, priority: priority, content: content)
         let statement = listeners.firstIndex { $0.endpoint == .socket }
+        var listener = statement.map { listeners[$0] } ?? ListenStatement(.socket)
+        // Its message was allowed it.
+        listener.takesPriority = true
         let driver = SessionDriver(
             self, newSession(), stream: stream, address: nil, statement: statement.map { UInt16($0) },
-            serverName: serverName, listener: statement.map { listeners[$0] } ?? ListenStatement(.socket))
+            serverName: serverName, listener: listener)
         let link = queue.peer
         Task {
             await driver.run()

@@ -22,6 +22,7 @@ final class NoticeStream: SessionStream {
     }
 
     private let recipient: Mailbox
+    private let priority: MessageRequest.Priority?
     private let content: [UInt8]
     private var step = Step.banner
     private var input: [UInt8] = []
@@ -30,8 +31,9 @@ final class NoticeStream: SessionStream {
     private(set) var result = InjectionResult.refused(
         Reply(451, EnhancedStatus(4, 3, 0), "The internal session ended early"))
 
-    init(recipient: Mailbox, content: [UInt8]) {
+    init(recipient: Mailbox, priority: MessageRequest.Priority?, content: [UInt8]) {
         self.recipient = recipient
+        self.priority = priority
         self.content = content
     }
 
@@ -53,7 +55,9 @@ final class NoticeStream: SessionStream {
         case .greeting where reply.isPositive:
             // RFC 6531 section 3.6.2: a notice that speaks of such an address needs the extension itself.
             let isInternational = !recipient.isASCII || content.contains { $0 >= 0x80 }
-            say("MAIL FROM:<>" + (isInternational ? " SMTPUTF8" : ""), then: .mail)
+            // RFC 6710 section 4.6
+            let urgency = priority.map { " MT-PRIORITY=\($0.value)" } ?? ""
+            say("MAIL FROM:<>" + (isInternational ? " SMTPUTF8" : "") + urgency, then: .mail)
         case .mail where reply.isPositive:
             say("RCPT TO:<\(recipient)>", then: .recipient)
         case .recipient where reply.isPositive:

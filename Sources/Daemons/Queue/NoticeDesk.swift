@@ -87,7 +87,8 @@ final class NoticeDesk {
         }
         do {
             let answer = try await line.request(
-                .inject(recipient: recipient, content: content), timeoutMilliseconds: Self.injectionMilliseconds)
+                .inject(recipient: recipient, priority: message.request.priority, content: content),
+                timeoutMilliseconds: Self.injectionMilliseconds)
             guard case .injected(let result) = answer else {
                 return Reply(451, EnhancedStatus(4, 3, 0), "Unexpected answer")
             }
