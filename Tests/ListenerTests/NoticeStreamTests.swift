@@ -11,7 +11,8 @@ import Testing
 struct NoticeStreamTests {
     private func stream() throws -> NoticeStream {
         NoticeStream(
-            recipient: try #require(Mailbox("sender@example.org")), content: Array("Subject: x\r\n\r\n.dot\r\n".utf8))
+            recipient: try #require(Mailbox("sender@example.org")), priority: nil,
+            content: Array("Subject: x\r\n\r\n.dot\r\n".utf8))
     }
 
     private func said(_ stream: NoticeStream) -> String {

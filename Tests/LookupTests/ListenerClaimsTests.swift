@@ -45,15 +45,16 @@ import Testing
     static let good: [Claim] = [
         Claim(), Claim(statement: 1, serverName: "inner.example.org", tag: "INNER"),
         Claim(statement: 1, serverName: "INNER.example.org", tag: "INNER", isSecure: true),
-        Claim(statement: 2, address: nil, isAuthenticated: true), Claim(statement: nil, address: nil),
-        Claim(statement: nil, address: nil, isInternal: true), Claim(greeting: ""),
+        Claim(statement: 2, address: nil, isAuthenticated: true), Claim(statement: 2, address: nil),
+        Claim(statement: 2, address: nil, isInternal: true), Claim(greeting: ""),
     ]
 
     @Test(arguments: good)
     func `what the listen statement allows may be said`(claim: Claim) throws { #expect(try fault(claim) == nil) }
 
     static let bad: [Claim] = [
-        Claim(statement: 3), Claim(statement: nil), Claim(statement: 2), Claim(address: nil),
+        Claim(statement: 3), Claim(statement: nil), Claim(statement: nil, address: nil),
+        Claim(statement: nil, address: nil, isInternal: true), Claim(statement: 2), Claim(address: nil),
         Claim(statement: 1, address: nil, serverName: "inner.example.org", tag: "INNER"), Claim(isAuthenticated: true),
         Claim(user: "joe"), Claim(statement: 2, address: nil, user: "joe", isAuthenticated: true),
         Claim(isInternal: true), Claim(tag: "INNER"), Claim(statement: 1, serverName: "inner.example.org"),
