@@ -30,9 +30,9 @@ import Testing
         for id in ids { _ = ledger.accept(id) }
         expectEqual(ledger.begin(ids[1]), true)
         expectEqual(ledger.decide(ids[2], outcome), true)
-        expectEqual(ledger.cancel(ids), [ids[0]])
+        expectEqual(ledger.cancel(ids), [ids[0], ids[3]])
         #expect(ledger.inFlight == [ids[1], ids[2]])
-        #expect(ids.map(ledger.isKnown) == [false, true, true])
+        #expect(ids.map(ledger.isKnown) == [false, true, true, false])
         expectEqual(ledger.begin(ids[0]), false)
         expectEqual(ledger.decide(ids[0], outcome), false)
         expectEqual(ledger.decide(ids[1], outcome), true)

@@ -9,7 +9,6 @@ import Reactor
 final class QueueLink {
     // Ids are asked for anew when so few are left that a burst could use them up before the answer.
     private static let fewIDs = 64
-    private static let patienceMilliseconds: UInt64 = 10_000
     // More than Queue ever gives.
     private static let mostIDs = 4096
 
@@ -20,6 +19,8 @@ final class QueueLink {
     private var hasAsked = false
     private var waiting: [UnsafeContinuation<Void, Never>] = []
     private var transfers: [MessageID: Transfer] = [:]
+    var waitingCount: Int { waiting.count }
+    private let patienceMilliseconds: UInt64
     private let timer = Timer()
     /// When those who wait for an id are told to look for themselves.
     private(set) var wakesAt: UInt64?
@@ -29,6 +30,9 @@ final class QueueLink {
         var allowance = Int64(QueueToListener.initialCredit)
         var waiting: UnsafeContinuation<Void, Never>?
     }
+
+    /// A session waits so long for an id.
+    init(patienceMilliseconds: UInt64 = 10_000) { self.patienceMilliseconds = patienceMilliseconds }
 
     func set(_ peer: Peer<QueueToListener, ListenerToQueue>) {
         self.peer?.close()
@@ -51,7 +55,7 @@ final class QueueLink {
 
     /// An id for a new transaction.
     func takeID() async throws(PeerError) -> MessageID {
-        let deadline = Loop.milliseconds + Self.patienceMilliseconds
+        let deadline = Loop.milliseconds + patienceMilliseconds
         while ids.isEmpty {
             guard Loop.milliseconds < deadline else { throw .gone }
             askForIDs()
