@@ -224,6 +224,13 @@ extension WholeHouse.Unprivileged {
                 client.finishSending()
                 #expect(client.isClosed(within: 60), "\(command)")
             }
+            // None of them brings a message further, so that it ends whether or not it fails.
+            let last = try instance.client()
+            try last.greet()
+            last.send(bytes: Array(String(repeating: "NOOP\r\n", count: 300).utf8))
+            for _ in 1..<200 { try last.expect("250") }
+            try last.expect("421 4.7.0 Too many commands without a message")
+            #expect(last.isClosed(within: 60))
             try instance.stop()
         }
 

@@ -13,6 +13,7 @@ private func expectOK(_ scenario: String) throws {
     @Test func `sleeps, groups and children run on one thread`() throws { try expectOK("tasks") }
     @Test func `a timer is stopped, started anew and let go`() throws { try expectOK("timers") }
     @Test func `the end of a turn comes after all that is ready`() throws { try expectOK("end-of-turn") }
+    @Test func `work that leaves its turn to others keeps no event back`() throws { try expectOK("next-turn") }
     @Test func `signals are calls on the loop`() throws { try expectOK("signals") }
     @Test func `a watch without a time waits for ever, whatever it was told before`() throws {
         try expectOK("watch-timeout")

@@ -13,6 +13,7 @@ private struct SessionModel {
     static let mostRecipients = 3
     static let mostMessages = 4
     static let mostFailures = 20
+    static let mostIdle = 15
 
     enum Sender { case good, tooBig, unknownParameter, badValue, badSyntax, beyondASCII, binary }
     enum Recipient { case good, badSyntax, unknownParameter, beyondASCII }
@@ -37,6 +38,7 @@ private struct SessionModel {
     var isChunked = false
     var messages = 0
     var failures = 0
+    var idle = 0
     var isClosed = false
 
     mutating func forget() {
@@ -57,8 +59,22 @@ private struct SessionModel {
         return code
     }
 
+    /// Whether a command that brings no message further is one too many.
+    private mutating func isIdleTooOften() -> Bool {
+        idle += 1
+        guard idle > Self.mostIdle else { return false }
+        isClosed = true
+        forget()
+        return true
+    }
+
     /// The code of the answer. `refusal`: what the world says no with, when it is asked.
     mutating func answer(to command: Command, refusal: UInt16?) -> UInt16 {
+        switch command {
+        case .greet, .greetBadly, .reset, .noop, .verify, .help:
+            if isIdleTooOften() { return 421 }
+        case .mail, .recipient, .data, .chunk, .chunkOfNoSize, .expand, .unknown, .quit: break
+        }
         switch command {
         case .greet:
             if let refusal { return fail(refusal) }
@@ -135,6 +151,7 @@ private struct SessionModel {
                 return refusal
             }
             failures = 0
+            idle = 0
             return 250
         case .strayLineFeed, .nul, .noHeader:
             failures += 1
@@ -160,6 +177,7 @@ private struct ModelPlay {
         settings.maximumRecipients = SessionModel.mostRecipients
         settings.maximumMessages = SessionModel.mostMessages
         settings.maximumFailures = SessionModel.mostFailures
+        settings.maximumIdleCommands = SessionModel.mostIdle
         session = ServerSession(
             settings: settings, client: ServerSession.Client(address: IPAddress("192.0.2.7"), hostName: "<unknown>"))
     }

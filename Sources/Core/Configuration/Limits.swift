@@ -28,6 +28,7 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
         case mailsPerMinute = "max-mail-rate"
         case recipientsPerMinute = "max-rcpt-rate"
         case failuresPerSession = "max-errors"
+        case idleCommandsPerSession = "max-idle-commands"
         case secondsPerSession = "max-session-time"
         case bytesPerSecond = "min-data-rate"
     }
@@ -43,6 +44,8 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
     public var recipientsPerMinute = 60_000
     /// Commands that may fail.
     public var failuresPerSession = 100
+    /// Commands in a row that bring no message further.
+    public var idleCommandsPerSession = 200
     public var secondsPerSession = 28_800
     /// Of content, after the first minute.
     public var bytesPerSecond = 50
@@ -65,6 +68,7 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
             case .mailsPerMinute: mailsPerMinute
             case .recipientsPerMinute: recipientsPerMinute
             case .failuresPerSession: failuresPerSession
+            case .idleCommandsPerSession: idleCommandsPerSession
             case .secondsPerSession: secondsPerSession
             case .bytesPerSecond: bytesPerSecond
             }
@@ -80,6 +84,7 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
             case .mailsPerMinute: mailsPerMinute = newValue
             case .recipientsPerMinute: recipientsPerMinute = newValue
             case .failuresPerSession: failuresPerSession = newValue
+            case .idleCommandsPerSession: idleCommandsPerSession = newValue
             case .secondsPerSession: secondsPerSession = newValue
             case .bytesPerSecond: bytesPerSecond = newValue
             }

@@ -34,6 +34,8 @@ extension Reply {
     static let idleTooLong = Reply(421, EnhancedStatus(4, 4, 2), "Timeout")
     static let shuttingDown = Reply(421, EnhancedStatus(4, 3, 2), "Service shutting down")
     static let tooManyFailures = Reply(421, EnhancedStatus(4, 7, 0), "Too many errors")
+    static let tooManyIdleCommands = Reply(
+        421, EnhancedStatus(4, 7, 0), "Too many commands without a message")
     static let internalError = Reply(421, EnhancedStatus(4, 3, 0), "Internal server error")
 
     // Commands

@@ -71,6 +71,7 @@ extension ServerSession {
         switch pending {
         case .endOfData(let transaction):
             failures = 0
+            idleCommands = 0
             demandVerdicts(of: transaction)
             return settle(nil, .reply(.accepted(id)))
         case .connect, .greeting, .startTLS, .mail, .recipient, .data, .chunk, .reset, .noop, .quit, .client, .forward,

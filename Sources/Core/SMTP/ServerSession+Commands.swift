@@ -30,6 +30,7 @@ extension ServerSession {
         guard isSpoken(verb) else { return fail(.error(.unrecognized)) }
         // Where chunks are not offered, what follows would be read as commands.
         if verb == .chunk, !offered.contains(.chunking) { return close(.notSupported) }
+        if !verb.advances, isIdleTooOften() { return close(.tooManyIdleCommands) }
         if let refusal = refusal(of: verb, open) { return fail(refusal) }
         do throws(CommandError) {
             let command = try Command(
@@ -47,6 +48,11 @@ extension ServerSession {
                 return fail(.error(error))
             }
         }
+    }
+
+    private mutating func isIdleTooOften() -> Bool {
+        idleCommands += 1
+        return idleCommands > settings.maximumIdleCommands
     }
 
     // RFC 2033 section 4.1: LHLO in place of HELO and EHLO. Others than those who may, need not know of the last two.
@@ -156,6 +162,7 @@ extension ServerSession {
     private mutating func receive(chunk size: Int, _ place: Command.ChunkPlace, _ open: Transaction?) -> Action {
         // What is far beyond any message that is taken is not worth listening to.
         guard size / 4 <= settings.sizeLimit.value else { return close(.chunkTooLarge) }
+        if size == 0, place == .middle, isIdleTooOften() { return close(.tooManyIdleCommands) }
         guard let open else { return skip(size, .notHere, nil) }
         guard open.recipients > 0 else { return skip(size, .noRecipient, open) }
         if open.isChunked {

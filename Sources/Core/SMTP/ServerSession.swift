@@ -148,6 +148,7 @@ public struct ServerSession: Sendable {
     var state = State.initial
     var framer: LineFramer
     var failures = 0
+    var idleCommands = 0
     var messages = 0
     /// How many times the reply to the content must be said: in LMTP, once for each recipient that was accepted.
     public internal(set) var verdicts = 1

@@ -24,6 +24,8 @@ extension ServerSession {
         public var maximumHops = 100
         /// Commands that may fail before the session ends; a message accepted forgives them.
         public var maximumFailures = 100
+        /// Commands in a row that bring no message further, before the session ends; a message accepted forgives them.
+        public var maximumIdleCommands = 200
         public var extensions: ServerExtensions = [
             .pipelining, .deliveryStatus, .chunking, .internationalMail, .requireTLS, .futureRelease, .deliverBy,
             .priority,

@@ -58,6 +58,14 @@ public enum Verb: String, Hashable, Sendable, CaseIterable {
         return nil
     }
 
+    /// Whether a session that says nothing else comes to an end of its own: a message, a limit or a refusal.
+    var advances: Bool {
+        switch self {
+        case .startTLS, .auth, .mail, .recipient, .data, .chunk, .quit, .expand, .wizard, .client: true
+        case .helo, .ehlo, .lhlo, .reset, .noop, .help, .verify, .forward: false
+        }
+    }
+
     /// Whether a line is the request of a web client, which somebody turned against a mail server (ALPACA).
     static func isWebRequest(_ line: Span<UInt8>) -> Bool {
         var rest = line

@@ -60,6 +60,9 @@ final class ListenerProcess: DaemonProcess {
         names = NameCache()
     }
 
+    // The configuration writes 0 for none.
+    private static func limit(_ number: Int) -> Int { number == 0 ? .max : number }
+
     func begin() throws {
         let text = Array(child.assignment.configuration.utf8)
         let parsed = ServerConfiguration.parse(text, named: "listener", options: ParseOptions(.partial))
@@ -70,7 +73,8 @@ final class ListenerProcess: DaemonProcess {
         settings.sizeLimit = configuration.smtp.largestMessage
         settings.maximumRecipients = configuration.smtp.recipientsPerMail
         settings.maximumMessages = configuration.smtp.mailsPerSession
-        settings.maximumFailures = configuration.smtp.failuresPerSession
+        settings.maximumFailures = Self.limit(configuration.smtp.failuresPerSession)
+        settings.maximumIdleCommands = Self.limit(configuration.smtp.idleCommandsPerSession)
         ledger.limits.sessions = configuration.smtp.sessions
         ledger.limits.sessionsPerSource = configuration.smtp.sessionsPerSource
         ledger.limits.sessionsPerNetwork = configuration.smtp.sessionsPerNetwork

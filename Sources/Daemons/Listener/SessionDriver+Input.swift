@@ -20,6 +20,8 @@ extension SessionDriver {
         do {
             // A whole buffer of commands can be answered by much more than fits the connection.
             try await stream.room()
+            // A client that floods us gets no more of our time than one that waits for each reply.
+            if share.isUsedUp(in: Loop.turn) { await Loop.nextTurn() }
             while !takeCommand() { try await stream.read(timeoutMilliseconds: patience(until: deadline)) }
         } catch {
             lost(error)

@@ -50,6 +50,7 @@ final class SessionDriver {
     var scanner = HeaderScanner()
     var chunks: ChunkDecoder?
     var pace = Pace()
+    var share = TurnShare()
     let started = Loop.milliseconds
     /// The Lookup that remembers who the client is; a later one knows nothing of it.
     var authority: Peer<LookupToListener, ListenerToLookup>?

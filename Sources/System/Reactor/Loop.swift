@@ -36,6 +36,15 @@ public enum Loop {
         LoopExecutor.shared.endOfTurn.append(work)
     }
 
+    /// Differs before and after each wait for events.
+    public static var turn: UInt64 { LoopExecutor.shared.turns }
+
+    /// Suspends the caller until whatever has happened on any descriptor meanwhile was seen: for work that could go on for
+    /// long without waiting for anything.
+    public static func nextTurn() async {
+        await withUnsafeContinuation { LoopExecutor.shared.nextTurn.append($0) }
+    }
+
     /// Monotonic milliseconds.
     public static var milliseconds: UInt64 { SystemClock.monotonicMilliseconds() }
 

@@ -23,6 +23,10 @@ nonisolated final class LoopExecutor: MainExecutor, TaskExecutor, SchedulingExec
     private var running: [UnownedJob] = []
     private(set) var isStopped = false
     var endOfTurn: [@MainActor () -> Void] = []
+    /// Those who have had their share of this turn.
+    var nextTurn: [UnsafeContinuation<Void, Never>] = []
+    /// Counts the waits.
+    private(set) var turns: UInt64 = 0
 
     private init() {
         epoll = FileDescriptor.nextNumber
@@ -60,14 +64,24 @@ nonisolated final class LoopExecutor: MainExecutor, TaskExecutor, SchedulingExec
     func run() throws {
         turn()
         while !isStopped {
-            let isIdle = ready.isEmpty && endOfTurn.isEmpty
+            let isIdle = ready.isEmpty && endOfTurn.isEmpty && nextTurn.isEmpty
             let flags = isIdle ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK
             // 1 means that no event is registered: nothing can ever happen again unless a job is ready.
             let result = event_base_loop(base, flags)
             if result < 0 || (result == 1 && isIdle) { break }
+            turns &+= 1
+            resumeNextTurn()
             turn()
         }
         runEndOfTurn()
+    }
+
+    // Behind all that has come meanwhile.
+    private func resumeNextTurn() {
+        guard !nextTurn.isEmpty else { return }
+        let waiting = nextTurn
+        nextTurn.removeAll(keepingCapacity: true)
+        for continuation in waiting { continuation.resume() }
     }
 
     func stop() { isStopped = true }

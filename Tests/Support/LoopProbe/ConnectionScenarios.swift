@@ -7,9 +7,9 @@ import Reactor
 
 enum ConnectionScenarios {
     private static let amount = 10 << 20
-    private static let patience: UInt64 = 10_000
+    static let patience: UInt64 = 10_000
 
-    private static func connections() throws -> (Connection, Connection) {
+    static func connections() throws -> (Connection, Connection) {
         let (left, right) = try System.pair()
         return (Connection(FileDescriptor(owning: left)), Connection(FileDescriptor(owning: right)))
     }

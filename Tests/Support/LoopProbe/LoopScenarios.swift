@@ -81,6 +81,26 @@ enum LoopScenarios {
         Check.equal(order, ["task", "task again", "end", "task of the end", "end again"], "order")
     }
 
+    /// Work without end that lets others go first does not keep an event back, as work that only yields does.
+    static func nextTurn() async throws {
+        let (left, right) = try ConnectionScenarios.connections()
+        var isRead = false
+        Task {
+            try? await left.read(timeoutMilliseconds: ConnectionScenarios.patience)
+            isRead = true
+        }
+        let begin = Loop.turn
+        await Loop.nextTurn()
+        Check.equal(Loop.turn, begin + 1, "a turn later")
+        right.write([1])
+        right.flush()
+        for _ in 0..<10 where !isRead { await Loop.nextTurn() }
+        Check.that(isRead, "the event was seen within ten turns")
+        Check.that(Loop.turn <= begin + 11, "turns")
+        left.close()
+        right.close()
+    }
+
     /// What has gathered is written although the loop was told to stop with other work at hand.
     static func stop() async throws {
         Loop.atEndOfTurn { print("written at the end") }

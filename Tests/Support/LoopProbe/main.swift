@@ -13,6 +13,7 @@ let scenarios: [String: () async throws -> Void] = [
     "tasks": LoopScenarios.tasks,
     "timers": LoopScenarios.timers,
     "end-of-turn": LoopScenarios.endOfTurn,
+    "next-turn": LoopScenarios.nextTurn,
     "stop": LoopScenarios.stop,
     "signals": LoopScenarios.signals,
     "watch-timeout": LoopScenarios.watchTimeout,
