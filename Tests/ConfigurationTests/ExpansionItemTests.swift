@@ -19,6 +19,7 @@ import Testing
             (":include: /etc/l", [.include(path: "/etc/l")]), ("\"|a \\\"b\\\"\"", [.command("a \"b\"")]),
             ("error:550 gone away", [.error(Reply(550, nil, "gone away"))]),
             (":error:450 4.2.1 later", [.error(Reply(450, EnhancedStatus(4, 2, 1), "later"))]),
+            ("/\u{301}x", [.file(path: "/\u{301}x")]), ("|\u{301}x", [.command("\u{301}x")]),
             ("error:550 4.2.1 odd", [.error(Reply(550, nil, "4.2.1 odd"))]),
         ] as [(String, [ExpansionItem])])
     func `a value is split into items`(text: String, expected: [ExpansionItem]) throws {

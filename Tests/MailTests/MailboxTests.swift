@@ -12,6 +12,8 @@ import Testing
         "\"a b\"@example.org", "\"a@b\"@example.org", "\"a\\\"b\"@example.org", "\"a\\\\b\"@example.org",
         "\".a\"@example.org", "\"a.\"@example.org", "\"a..b\"@example.org", "joe@[192.0.2.1]",
         "joe@[IPv6:2001:db8::1]", "\" \"@example.org",
+        // A mark makes one character of itself and what is before it, which is a quote all the same.
+        "\"a\\\"\u{301} b\"@example.org", "\"a\\\\\u{301}b\"@example.org",
     ])
     func `an address prints as it was written`(text: String) {
         #expect(Mailbox(text)?.description == text)

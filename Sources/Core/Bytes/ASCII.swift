@@ -38,6 +38,14 @@ extension UInt8 {
     }
 }
 
+extension StringProtocol {
+    /// By bytes, as protocols and paths are read: for `hasPrefix` a mark behind a slash makes another character of both.
+    public func begins(with text: String) -> Bool { utf8.starts(with: text.utf8) }
+
+    /// By bytes, as `begins`.
+    public func ends(with text: String) -> Bool { utf8.reversed().starts(with: text.utf8.reversed()) }
+}
+
 extension String {
     /// The text with ASCII capitals made small; nothing else is folded, so the length never changes.
     public var asciiLowercased: String {

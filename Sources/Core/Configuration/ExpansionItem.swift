@@ -46,18 +46,19 @@ public enum ExpansionItem: Hashable, Sendable {
     /// One item, quotes and escapes already undone. The order of the tests is part of the syntax.
     static func item(_ text: String) throws(SyntaxError) -> ExpansionItem {
         if let reply = errorReply(text) { return .error(reply) }
-        for prefix in [":include:", "include:"] where text.hasPrefix(prefix) {
-            let path = trimmed(text.dropFirst(prefix.count))
-            if path.hasPrefix("/") { return .include(path: path) }
+        for prefix in [":include:", "include:"] where text.begins(with: prefix) {
+            let path = trimmed(Substring(text.utf8.dropFirst(prefix.utf8.count)))
+            if path.begins(with: "/") { return .include(path: path) }
         }
-        if text.hasPrefix("|") { return try command(text.dropFirst(), text) }
-        if text.hasPrefix("\"|") {
-            return try command(text.dropFirst(2).dropLast(text.hasSuffix("\"") ? 1 : 0), text)
+        if text.begins(with: "|") { return try command(Substring(text.utf8.dropFirst()), text) }
+        if text.begins(with: "\"|") {
+            return try command(
+                Substring(text.utf8.dropFirst(2).dropLast(text.ends(with: "\"") ? 1 : 0)), text)
         }
-        if text.hasPrefix("\"/"), text.hasSuffix("\""), text.utf8.count > 3 {
-            return .file(path: String(text.dropFirst().dropLast()))
+        if text.begins(with: "\"/"), text.ends(with: "\""), text.utf8.count > 3 {
+            return .file(path: String(Substring(text.utf8.dropFirst().dropLast())))
         }
-        if text.hasPrefix("/") { return .file(path: text) }
+        if text.begins(with: "/") { return .file(path: text) }
         if let mailbox = Mailbox(text) { return .mailbox(mailbox) }
         guard text.utf8.count <= longestUser, text.utf8.allSatisfy(belongsToUser) else { throw .invalidItem(text) }
         return .user(text.asciiLowercased)

@@ -60,7 +60,7 @@ public struct LMTPDestination: Hashable, Sendable {
 
     // place = "/" path / host ":" port / "[" IPv6-address "]" ":" port
     private static func place(_ text: String) -> Place? {
-        if text.hasPrefix("/") { return text.utf8.contains(0) ? nil : .socket(path: text) }
+        if text.begins(with: "/") { return text.utf8.contains(0) ? nil : .socket(path: text) }
         guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0 else {
             return nil
         }

@@ -55,7 +55,7 @@ extension Parser {
             listener = ListenStatement(.socket, location: location)
         } else {
             let name = try string("socket, an interface or an address")
-            let isPath = name.text.hasPrefix("/")
+            let isPath = name.text.begins(with: "/")
             listener = ListenStatement(isPath ? .path(name.text) : .interface(name.text), location: location)
         }
         var given: Set<String> = []

@@ -32,10 +32,10 @@ extension Parser {
 
     /// `/path`, `backend` or `backend:/path`.
     private static func external(_ text: String) -> TableDefinition.Kind? {
-        if text.hasPrefix("/") { return .file(path: text) }
+        if text.begins(with: "/") { return .file(path: text) }
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         let path = parts.count > 1 ? String(parts[1]) : nil
-        guard let backend = parts.first, !backend.isEmpty, path?.hasPrefix("/") != false else { return nil }
+        guard let backend = parts.first, !backend.isEmpty, path?.begins(with: "/") != false else { return nil }
         if backend == "static" || backend == "file" { return path.map { .file(path: $0) } }
         return .backend(name: String(backend), path: path)
     }

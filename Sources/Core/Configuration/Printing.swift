@@ -276,7 +276,8 @@ struct Printer {
         }
         // No quotation can end in a backslash, so what does came from a bare word, where each is written twice.
         if bytes.last == UInt8(ascii: "\\") {
-            return text.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
+            let doubled = bytes.flatMap { $0 == UInt8(ascii: "\\") ? [$0, $0] : [$0] }
+            return String(decoding: doubled, as: UTF8.self)
         }
         var output: [UInt8] = [UInt8(ascii: "\"")]
         for (index, byte) in bytes.enumerated() {

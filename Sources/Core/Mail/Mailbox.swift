@@ -20,7 +20,15 @@ public struct LocalPart: Hashable, Sendable, CustomStringConvertible {
 
     /// As it stands in an address: a dot-string where that is possible, else a quoted string.
     public var description: String {
-        isDotString ? text : "\"" + text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined() + "\""
+        if isDotString { return text }
+        // By bytes: a mark behind a quote makes one character of both, which is no quote.
+        var bytes: [UInt8] = [UInt8(ascii: "\"")]
+        for byte in text.utf8 {
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { bytes.append(UInt8(ascii: "\\")) }
+            bytes.append(byte)
+        }
+        bytes.append(UInt8(ascii: "\""))
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     private var isDotString: Bool {

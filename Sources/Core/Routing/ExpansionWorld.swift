@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Bytes
 public import Configuration
 public import Mail
 
@@ -50,7 +51,7 @@ extension UserRecord {
     public init?(name: String, tableValue: String) {
         let parts = tableValue.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3, let uid = UInt32(parts[0]), let gid = UInt32(parts[1]), uid != .max, gid != .max,
-            parts[2].hasPrefix("/"), !parts[2].utf8.contains(0)
+            parts[2].begins(with: "/"), !parts[2].utf8.contains(0)
         else { return nil }
         self.init(name: name, uid: uid, gid: gid, home: String(parts[2]))
     }

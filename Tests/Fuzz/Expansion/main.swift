@@ -24,9 +24,9 @@ func check(_ item: ExpansionItem) {
     case .command(let command):
         precondition(!command.isEmpty && command.utf8.count <= ExpansionItem.longestItem, "a command without bounds")
     case .file(let path):
-        precondition(path.hasPrefix("/"), "a path that is not absolute")
+        precondition(path.utf8.first == UInt8(ascii: "/"), "a path that is not absolute")
     case .include(let path):
-        precondition(path.hasPrefix("/"), "a path that is not absolute")
+        precondition(path.utf8.first == UInt8(ascii: "/"), "a path that is not absolute")
     case .error(let reply):
         precondition((400...599).contains(reply.code), "an error that is none")
     case .mailbox(let mailbox):
@@ -61,7 +61,7 @@ func readDestination(_ bytes: ArraySlice<UInt8>) {
     let places = ["bob", "..", "a/b", "\u{0}"].map { destination.place(for: $0, delimiters: .plus) }
     if destination.isConstant { precondition(Set(places).count == 1, "a server of one user alone") }
     for case .socket(let path)? in places {
-        precondition(path.hasPrefix("/") && !path.utf8.contains(0), "a path that is none")
+        precondition(path.utf8.first == UInt8(ascii: "/") && !path.utf8.contains(0), "a path that is none")
     }
 }
 

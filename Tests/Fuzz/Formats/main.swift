@@ -48,7 +48,7 @@ func look(_ template: String, _ use: FormatTemplate.Use, _ name: String) {
         precondition(!isRelative, "\(template) gave \(text)")
         // Only the administrator, or a home, adds a level.
         if !template.lowercased().contains("directory"), !template.lowercased().contains("mda"),
-            !template.hasPrefix("~/")
+            !template.utf8.starts(with: "~/".utf8)
         {
             precondition(components.count == literal.count { $0 == UInt8(ascii: "/") } + 1, "\(template) gave \(text)")
         }
