@@ -242,6 +242,40 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `whoever comes too often is told to wait, a program of this host is not`() throws {
+            let instance = try Instance()
+            let port = try Host.freePort()
+            try instance.start(
+                """
+                listen on 127.0.0.1 port \(instance.port)
+                listen on 127.0.0.1 port \(port) proxy-v2
+                smtp limit max-mail-rate 2 max-rcpt-rate 3
+                action "local" \(instance.maildirMethod)
+                match from any for domain "example.org" action "local"
+
+                """)
+            func replies(_ client: SMTPClient) throws -> [String] {
+                try client.greet()
+                var replies: [String] = []
+                for _ in 0..<8 {
+                    client.send("MAIL FROM:<alice@example.net>")
+                    replies.append(String(try #require(client.reply()).prefix(9)))
+                    client.send("RCPT TO:<\(instance.people[0])@example.org>")
+                    replies.append(String(try #require(client.reply()).prefix(9)))
+                    try client.say("RSET", "250")
+                }
+                return replies
+            }
+            let ours = try replies(try instance.client())
+            #expect(ours.allSatisfy { $0.hasPrefix("250") }, "\(ours)")
+            let stranger = try SMTPClient(port: port)
+            stranger.send("PROXY TCP4 127.0.0.1 198.51.100.1 40000 25")
+            let theirs = try replies(stranger)
+            #expect(theirs.contains("451 4.7.0"), "\(theirs)")
+            #expect(try instance.control("show", "stats").lines.contains { $0.hasPrefix("smtp.limit.mail-rate=") })
+            try instance.stop()
+        }
+
         @Test func `a proxy says who the client is, and nobody else can`() throws {
             let instance = try Instance()
             let port = try Host.freePort()

@@ -188,8 +188,17 @@ extension SessionDriver {
         return excess.reply
     }
 
+    // A program of this host has no limits of addresses, unless it speaks for others.
+    var isCounted: Bool {
+        guard let address else { return false }
+        switch session.client.transport {
+        case .proxied: return true
+        case .direct, .tls: return transport == .proxied || !address.isLoopback
+        }
+    }
+
     func isTimely(_ recipient: Mailbox) -> Bool {
-        guard let address else { return true }
+        guard isCounted, let address else { return true }
         return owner.ledger.recipient(address, at: Loop.milliseconds) == nil
     }
 

@@ -36,7 +36,7 @@ extension SessionDriver {
             owner.log.info("\(number) smtp event=xforward\(Self.text(of: claim))")
             return .now(.proceed)
         case .mail:
-            if let address, let excess = owner.ledger.message(address, at: Loop.milliseconds) {
+            if isCounted, let address, let excess = owner.ledger.message(address, at: Loop.milliseconds) {
                 return .now(.refuse(count(excess)))
             }
             return .after(.sender)
