@@ -130,6 +130,28 @@ extension WholeHouse.Private {
             try instance.stop()
         }
 
+        @Test func `an address that connects and refuses is only one of its host's`() throws {
+            try makeReachable("192.0.2.0/24")
+            let server = try nameServer(
+                "example.com MX 10 mx.example.com", "mx.example.com A 192.0.2.10", "mx.example.com A 192.0.2.11",
+                "mx.example.com A 192.0.2.13")
+            defer { server.kill(9) }
+            let instance = try Instance()
+            let refusing = try ["192.0.2.10", "192.0.2.11"].map { try Sink(instance, address: $0, port: 25) }
+            for (sink, reply) in zip(refusing, ["554 5.3.2 not here", "421 4.3.2 not now"]) {
+                try sink.answer("connect", reply)
+            }
+            let sink = try Sink(instance, address: "192.0.2.13", port: 25)
+            try instance.start(instance.usual())
+            try instance.submit(to: ["bob@example.com"])
+            #expect(sink.waitForMessages(1), "\(instance.lastWords)")
+            #expect(try instance.isQueueEmpty())
+            // Whichever came first, each was tried at most once.
+            let tried = instance.log.lines(containing: "mta connecting")
+            #expect((1...3).contains(tried.count), "\(tried)")
+            try instance.stop()
+        }
+
         @Test func `a domain without MX is its own host, one with a null MX takes nothing`() throws {
             try makeReachable("192.0.2.0/24")
             let server = try nameServer(

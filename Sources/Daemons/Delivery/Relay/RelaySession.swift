@@ -39,6 +39,8 @@ final class RelaySession {
     private var isEnding = false
     private var channel: TLSChannel?
     private(set) var messages = 0
+    /// Addresses of the host at hand that have failed in this try.
+    private var spent: Set<IPAddress> = []
     private var waiter: UnsafeContinuation<Void, Never>?
     private let idleTimer = Timer()
 
@@ -84,12 +86,20 @@ final class RelaySession {
         }
         var search = Search()
         for host in hosts(endpoints) {
-            let candidates = host.filter { isUsable($0, &search) }
-            guard !candidates.isEmpty else { continue }
-            stage = .connecting
-            switch await attempt(candidates) {
-            case .served: return
-            case .failed(let reason), .unable(let reason): search.reason = reason
+            spent = []
+            var isLeft = true
+            // RFC 5321 section 5.1: each address of a host is tried. One that connects and then refuses is only one of them.
+            while isLeft {
+                let candidates = host.filter { !spent.contains($0.address) && isUsable($0, &search) }
+                guard !candidates.isEmpty else { break }
+                stage = .connecting
+                switch await attempt(candidates) {
+                case .served: return
+                case .failed(let reason): search.reason = reason
+                case .unable(let reason):
+                    search.reason = reason
+                    isLeft = false
+                }
             }
         }
         if let (address, reason) = search.full { return route.limited(at: address, because: reason) }
@@ -223,14 +233,20 @@ final class RelaySession {
                 process.addresses.failed(candidates[index].address, now: process.now)
                 close(index)
                 guard let error else { return }
+                spent.insert(candidates[index].address)
                 process.child.log.info("\(id) mta error reason=\(VisibleText("\(error)"))")
                 reason = "Network error on destination MXs: \(error)"
                 penalize(candidates[index], because: reason)
             })
         guard let winner = await race.run(), let descriptor = winner.descriptor.take() else {
+            // All of them have failed, whatever each has said.
+            spent.formUnion(candidates.map(\.address))
             return .failed(reason)
         }
         let endpoint = candidates[winner.index]
+        // What an address before this one agreed to protects nothing here.
+        channel = nil
+        spent.insert(endpoint.address)
         self.endpoint = endpoint
         stage = .greeting
         process.addresses.answered(endpoint.address, now: process.now)
