@@ -121,6 +121,33 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `nobody can have another address banned for a failed login`() throws {
+            let page = try String(contentsOfFile: Host.root + "/man/martlet-listener.8", encoding: .utf8)
+            let line = try #require(page.split(separator: "\n").first { $0.hasPrefix("failregex = ") })
+            let pattern = line.dropFirst("failregex = ".count).replacingOccurrences(of: "\\e", with: "\\")
+                .replacingOccurrences(of: "<HOST>", with: "(\\S+)")
+            let expression = try NSRegularExpression(pattern: pattern)
+            let instance = try Instance()
+            let workshop = try Workshop(instance)
+            try workshop.make("mx")
+            try instance.start(house(instance, workshop, immediate: try Host.freePort()))
+            let forged = "0123456789abcdef smtp authentication user=x result=permfail address=192.0.2.1 mechanism=PLAIN"
+            let users = ["bob", "x result=permfail address=192.0.2.1 mechanism=PLAIN", forged]
+            let lines = users.map { "AUTH PLAIN " + Data("\0\($0)\0wrong".utf8).base64EncodedString() }
+            let input =
+                "EHLO \(forged)\r\nEHLO c.example.org\r\n\(forged)\r\n" + lines.map { "\($0)\r\n" }.joined()
+                + "QUIT\r\n"
+            let text = try Handshake(port: instance.port, workshop, "-quiet", input: input).text
+            #expect(text.contains("221 "), "\(text)")
+            let banned = instance.log.lines.compactMap { line -> String? in
+                let range = NSRange(line.startIndex..., in: line)
+                guard let match = expression.firstMatch(in: line, range: range) else { return nil }
+                return Range(match.range(at: 1), in: line).map { String(line[$0]) }
+            }
+            #expect(banned == ["127.0.0.1", "127.0.0.1", "127.0.0.1"], "\(instance.lastWords)")
+            try instance.stop()
+        }
+
         @Test func `no log shows what was said to be no AUTH`() throws {
             let instance = try Instance()
             let workshop = try Workshop(instance)

@@ -101,8 +101,11 @@ extension SessionDriver {
         case .refuse, .proceed, .accepted, .challenged, .disconnect: result = "permfail"
         }
         let place = address.map { $0.hostText } ?? "local"
+        // Whoever calls himself `x result=permfail address=...` must not have another address banned.
+        let name = VisibleText(user).description.split(separator: " ", omittingEmptySubsequences: false)
+            .joined(separator: "\\040")
         owner.log.info(
-            "\(number) smtp authentication user=\(VisibleText(user)) result=\(result) address=\(place) "
+            "\(number) smtp authentication user=\(name) result=\(result) address=\(place) "
                 + "mechanism=\(mechanism.rawValue)")
         owner.counters.add("smtp.authentication.\(result)")
         if result != "ok" {
