@@ -78,6 +78,40 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `the program and the dialogue of martlet-tables(7)`() throws {
+            let instance = try Instance()
+            let files = try TableFiles(instance)
+            let person = instance.people[0]
+            let examples = try examples("martlet-tables.7")
+            try #require(examples.count == 2)
+            // As roff shows it.
+            let program = examples[0].replacing("\\e", with: "\\")
+            let path = "\(instance.directory)/libexec/table-demo"
+            try program.replacing("gilles", with: person).write(toFile: path, atomically: true, encoding: .utf8)
+            chmod(path, 0o755)
+            let source = try files.write("none", "")
+            try instance.start(
+                """
+                listen on 127.0.0.1 port \(instance.port)
+                table people demo:\(source)
+                action "local" \(instance.maildirMethod) alias <people>
+                match from any for domain "example.org" action "local"
+
+                """)
+            try instance.submit(to: ["team@example.org"])
+            #expect(instance.mailbox(person).waitForMessages(1), "\(instance.lastWords)")
+            #expect(try instance.control("update", "table", "people").status == 0)
+            try instance.stop()
+            // The lines of the one side bring about those of the other.
+            let shown = try files.write("shown", program)
+            let lines = examples[1].split(separator: "\n")
+            let said = try files.write(
+                "said", lines.filter { $0.hasPrefix("> ") }.map { "\($0.dropFirst(2))\n" }.joined())
+            let answered = try Program.run(["sh", "-c", "python3 \(shown) < \(said)"])
+            let expected = lines.filter { $0.hasPrefix("< ") }.map { "\($0.dropFirst(2))\n" }.joined()
+            #expect(answered.output == expected, "\(answered.errors)")
+        }
+
         @Test func `the commands of makemap(8) and newaliases(8)`() throws {
             let instance = try Instance()
             let files = try TableFiles(instance)
