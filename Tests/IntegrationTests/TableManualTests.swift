@@ -7,33 +7,11 @@ import Testing
 extension WholeHouse.Unprivileged {
     /// What the pages of tables and of their tools show is run as it stands there, but for where the files are.
     struct TableManuals {
-        /// The displays behind EXAMPLES, as a reader sees them; a line of its own is a display, too.
-        private func examples(_ page: String) throws -> [String] {
-            let text = try String(contentsOfFile: "\(Host.root)/man/\(page)", encoding: .utf8)
-            var examples: [String] = []
-            var display: String?
-            var isInSection = false
-            for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
-                if line.hasPrefix(".Sh") { isInSection = line == ".Sh EXAMPLES" }
-                guard isInSection else { continue }
-                if line.hasPrefix(".Dl ") { examples.append(String(line.dropFirst(4))) }
-                if line.hasPrefix(".Bd") {
-                    display = ""
-                } else if line == ".Ed", let text = display {
-                    examples.append(text)
-                    display = nil
-                } else if let text = display {
-                    display = text + line + "\n"
-                }
-            }
-            return examples
-        }
-
         @Test func `the file and the queries of martlet-tables(5)`() throws {
             let instance = try Instance()
             let files = try TableFiles(instance)
             let person = instance.people[0]
-            let examples = try examples("martlet-tables.5")
+            let examples = try ManualPage.examples("martlet-tables.5")
             try #require(examples.count == 2)
             let networks = try files.write("networks", examples[0])
             let owner = instance.isSeparated ? Host.account(person) : nil
@@ -82,7 +60,7 @@ extension WholeHouse.Unprivileged {
             let instance = try Instance()
             let files = try TableFiles(instance)
             let person = instance.people[0]
-            let examples = try examples("martlet-tables.7")
+            let examples = try ManualPage.examples("martlet-tables.7")
             try #require(examples.count == 2)
             // As roff shows it.
             let program = examples[0].replacing("\\e", with: "\\")
@@ -119,7 +97,7 @@ extension WholeHouse.Unprivileged {
             try files.write("secrets", "joe joe:secret\n")
             let directory = instance.directory
             var databases = 0
-            for line in try examples("makemap.8") {
+            for line in try ManualPage.examples("makemap.8") {
                 let words = line.replacing("/etc/mail", with: directory).split(separator: " ").map(String.init)
                 try #require(words.count > 2 && words[0] == "#", "\(line)")
                 switch words[1] {
@@ -137,7 +115,8 @@ extension WholeHouse.Unprivileged {
                 let dump = try files.tool("makemap", ["-U", "\(directory)/\(name).db"])
                 #expect(dump.output == content, "\(dump.errors)")
             }
-            let shown = try #require(try examples("newaliases.8").first).split(separator: "\n").map(String.init)
+            let shown = try #require(try ManualPage.examples("newaliases.8").first).split(separator: "\n").map(
+                String.init)
             try #require(shown.count == 2 && shown[0] == "# newaliases")
             let aliases = try files.write("aliases", (1...23).map { "name\($0): gilles\n" }.joined())
             try instance.write(
