@@ -12,8 +12,8 @@ import Testing
 private struct SessionModel {
     static let mostRecipients = 3
     static let mostMessages = 4
-    static let mostFailures = 20
-    static let mostIdle = 15
+    static let mostFailures: Int32 = 20
+    static let mostIdle: Int32 = 15
 
     enum Sender { case good, tooBig, unknownParameter, badValue, badSyntax, beyondASCII, binary }
     enum Recipient { case good, badSyntax, unknownParameter, beyondASCII }
@@ -37,8 +37,8 @@ private struct SessionModel {
     var recipients = 0
     var isChunked = false
     var messages = 0
-    var failures = 0
-    var idle = 0
+    var failures: Int32 = 0
+    var idle: Int32 = 0
     var isClosed = false
 
     mutating func forget() {

@@ -99,8 +99,8 @@ struct TranscriptWorld {
         case "size": settings.sizeLimit = ByteCount(Int(value) ?? 0)
         case "recipients": settings.maximumRecipients = Int(value) ?? 0
         case "messages": settings.maximumMessages = Int(value) ?? 0
-        case "failures": settings.maximumFailures = Int(value) ?? 0
-        case "idle": settings.maximumIdleCommands = Int(value) ?? 0
+        case "failures": settings.maximumFailures = Int32(value) ?? 0
+        case "idle": settings.maximumIdleCommands = Int32(value) ?? 0
         case "tls": settings.encryption = value == "required" ? .required : .offered
         case "hops": settings.maximumHops = Int(value) ?? 0
         case "without": settings.extensions.remove(value == "DSN" ? .deliveryStatus : .pipelining)

@@ -147,8 +147,9 @@ public struct ServerSession: Sendable {
     public var now = Timestamp(seconds: 0)
     var state = State.initial
     var framer: LineFramer
-    var failures = 0
-    var idleCommands = 0
+    // Small, since each idle session has them.
+    var failures: Int32 = 0
+    var idleCommands: Int32 = 0
     var messages = 0
     /// How many times the reply to the content must be said: in LMTP, once for each recipient that was accepted.
     public internal(set) var verdicts = 1

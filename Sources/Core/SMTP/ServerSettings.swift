@@ -23,9 +23,9 @@ extension ServerSession {
         /// As many `Received:` fields are a loop (RFC 5321 section 6.3 wants at least 100 allowed).
         public var maximumHops = 100
         /// Commands that may fail before the session ends; a message accepted forgives them.
-        public var maximumFailures = 100
+        public var maximumFailures: Int32 = 100
         /// Commands in a row that bring no message further, before the session ends; a message accepted forgives them.
-        public var maximumIdleCommands = 200
+        public var maximumIdleCommands: Int32 = 200
         public var extensions: ServerExtensions = [
             .pipelining, .deliveryStatus, .chunking, .internationalMail, .requireTLS, .futureRelease, .deliverBy,
             .priority,

@@ -61,7 +61,7 @@ final class ListenerProcess: DaemonProcess {
     }
 
     // The configuration writes 0 for none.
-    private static func limit(_ number: Int) -> Int { number == 0 ? .max : number }
+    private static func limit(_ number: Int) -> Int32 { number == 0 ? .max : Int32(clamping: number) }
 
     func begin() throws {
         let text = Array(child.assignment.configuration.utf8)
