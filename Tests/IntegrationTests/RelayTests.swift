@@ -152,6 +152,23 @@ extension WholeHouse.Private {
             try instance.stop()
         }
 
+        @Test func `mail waits only when each address of its host has refused`() throws {
+            try makeReachable("192.0.2.0/24")
+            let server = try nameServer("example.com A 192.0.2.10", "example.com A 192.0.2.11")
+            defer { server.kill(9) }
+            let instance = try Instance()
+            let refusing = try ["192.0.2.10", "192.0.2.11"].map { try Sink(instance, address: $0, port: 25) }
+            for sink in refusing { try sink.answer("connect", "554 5.3.2 not here") }
+            try instance.start(instance.usual())
+            try instance.submit(to: ["bob@example.com"])
+            #expect(instance.log.wait(for: "result=\"TempFail\"") != nil, "\(instance.lastWords)")
+            let tried = instance.log.lines(containing: "mta connecting")
+            for address in ["192.0.2.10", "192.0.2.11"] {
+                #expect(tried.count { $0.contains(address) } == 1, "\(tried)")
+            }
+            try instance.stop()
+        }
+
         @Test func `a domain without MX is its own host, one with a null MX takes nothing`() throws {
             try makeReachable("192.0.2.0/24")
             let server = try nameServer(

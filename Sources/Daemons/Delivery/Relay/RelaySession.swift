@@ -39,8 +39,10 @@ final class RelaySession {
     private var isEnding = false
     private var channel: TLSChannel?
     private(set) var messages = 0
-    /// Addresses of the host at hand that have failed in this try.
+    /// Addresses of the host at hand that have failed in this search.
     private var spent: Set<IPAddress> = []
+    /// The hosts had failed before this search began.
+    private var wasTroubled = false
     private var waiter: UnsafeContinuation<Void, Never>?
     private let idleTimer = Timer()
 
@@ -85,10 +87,11 @@ final class RelaySession {
             return route.unreachable(Self.deferred("Could not retrieve source address"), by: self)
         }
         var search = Search()
+        wasTroubled = group?.concurrency.reason != nil
         for host in hosts(endpoints) {
             spent = []
             var isLeft = true
-            // RFC 5321 section 5.1: each address of a host is tried. One that connects and then refuses is only one of them.
+            // RFC 5321 section 5.1: each address of a host is tried. One that connects and refuses is only one of them.
             while isLeft {
                 let candidates = host.filter { !spent.contains($0.address) && isUsable($0, &search) }
                 guard !candidates.isEmpty else { break }
@@ -181,11 +184,12 @@ final class RelaySession {
     }
 
     /// What a connection to the host counts for. A delay that is not written is kept only towards who has failed or
-    /// said that he has had enough: who takes our mail need not be spared.
+    /// said that he has had enough: who takes our mail need not be spared. What fails in this search does not count for the
+    /// addresses that are still to be tried in it.
     private func limits(_ endpoint: Endpoint) -> [ConnectionBook.Limit] {
         let limits = route.limits
         let isTroubled =
-            process.penalties.entry(endpoint, from: source) != nil || group?.concurrency.reason != nil
+            process.penalties.entry(endpoint, from: source) != nil || wasTroubled
         func delay(_ name: RelayLimits.Name) -> Interval {
             isTroubled || limits.written.contains(name) ? .seconds(Int64(limits[name])) : .seconds(0)
         }
