@@ -199,10 +199,12 @@ enum Samples {
     static let localToParent: [LocalToParent] = [
         .agent(action: "in", user: "joe", kind: .mailbox), .agent(action: "in", user: "joe", kind: .commands),
         .connection(action: "in", user: "joe", skipping: 1),
+        .closed(action: "in", user: "joe", kind: .mailbox, .leaving),
+        .closed(action: "in", user: "joe", kind: .commands, .hung),
     ]
     static let parentToLocal: [ParentToLocal] = [
         .connection,
-        .agent, .refused(.failed(reply)),
+        .agent(limit: 300_000), .refused(.failed(reply)),
         .exited(action: "in", user: "joe", kind: .commands, status: "exited with status 75"),
     ]
 

@@ -71,6 +71,54 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `an agent that hangs is killed, and its mail delivered by another`() throws {
+            let instance = try Instance(
+                environment: [
+                    "MARTLET_AGENT_LIMIT_MS": "1500", "MARTLET_ALIVE_INTERVAL_MS": "200",
+                    "MARTLET_ALIVE_LIMIT_MS": "2500",
+                ])
+            try instance.start(instance.usual())
+            let person = instance.people[0]
+            var count = 0
+            // The agent that has delivered it; whatever is late here by the load of the host is tried again.
+            func deliver() throws -> HouseProcess {
+                count += 1
+                try instance.submit(to: ["\(person)@example.org"])
+                let isThere = try eventually {
+                    try instance.control("schedule", "all")
+                    return instance.mailbox(person).count >= count
+                }
+                try #require(isThere, "\(instance.queueText) \(instance.lastWords)")
+                #expect(instance.mailbox(person).count == count)
+                return try #require(processes("mailbox", of: instance).last)
+            }
+            // Parent has reaped it: only then is its place another's.
+            func isGone(_ agent: HouseProcess) -> Bool {
+                eventually { HouseProcess(agent.pid)?.started != agent.started }
+            }
+
+            let busy = try deliver()
+            kill(busy.pid, SIGSTOP)
+            // It is given the message, and does not answer.
+            let idle = try deliver()
+            #expect(isGone(busy))
+            #expect(instance.log.wait(for: "mailbox agent for \(person) does not answer and is killed") != nil)
+
+            kill(idle.pid, SIGSTOP)
+            // Its stream is closed for the new configuration, and it does not leave.
+            instance.program?.kill(SIGHUP)
+            #expect(isGone(idle), "\(instance.lastWords)")
+            #expect(instance.log.wait(for: "mailbox agent for \(person) does not leave and is killed") != nil)
+
+            let orphan = try deliver()
+            kill(orphan.pid, SIGSTOP)
+            let local = try #require(instance.daemons().first { $0.role == "local" })
+            kill(local.pid, SIGKILL)
+            #expect(isGone(orphan), "\(instance.lastWords)")
+            _ = try deliver()
+            try instance.stop()
+        }
+
         @Test func `a message in hand at three deaths is put on hold and named, and the rest goes on`() throws {
             let instance = try Instance()
             let sink = try Sink(instance)

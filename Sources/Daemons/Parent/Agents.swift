@@ -20,6 +20,8 @@ final class AgentDesk {
         let user: String
         let kind: AgentKind
         let asker: Peer<LocalToParent, ParentToLocal>
+        /// Runs from the end of its stream until it has left.
+        let patience = Timer()
     }
 
     private let spawner: Spawner
@@ -29,6 +31,7 @@ final class AgentDesk {
     private let rules: AgentRules
     private let paths: Paths
     private let hostName: String
+    private let timing: Timing
     /// The configuration in force.
     private let era: () -> Era
     /// Asks Lookup for a user whom a table knows.
@@ -40,7 +43,7 @@ final class AgentDesk {
 
     init(
         spawner: Spawner, errors: consuming FileDescriptor, log: Log, accounts: AccountPool, rules: AgentRules,
-        paths: Paths, hostName: String, era: @escaping () -> Era,
+        paths: Paths, hostName: String, timing: Timing, era: @escaping () -> Era,
         userOfTable: @escaping (_ table: String, _ user: String) async -> UserAnswer
     ) {
         self.userOfTable = userOfTable
@@ -51,6 +54,7 @@ final class AgentDesk {
         self.rules = rules
         self.paths = paths
         self.hostName = hostName
+        self.timing = timing
         self.era = era
     }
 
@@ -138,13 +142,16 @@ final class AgentDesk {
             plan, user: plan.knownBy == .foreign ? account.name : user, home: home, hostName: hostName,
             mailboxes: paths.mailboxes, delimiters: configuration.smtp.delimiters,
             mostCommands: configuration.localLimits.sessionsPerUser)
+        // Delivery has one of a kind at a time: it has given up any other, though it may not have heard of it.
+        closed(by: asker, action: action, user: user, kind: kind, .leaving)
         do {
             let pair = try FileDescriptor.streamPair()
             let pid = try spawner.start(
                 .mailbox, as: systemUser(account, plan.method), arguments: arguments, channel: pair.right,
                 errors: errors)
             agents[pid] = Agent(action: action, user: user, kind: kind, asker: asker)
-            pair.split { ours, _ in asker.answer(correlation, .agent, passing: ours) }
+            let limit = timing.agentLimit(of: plan.method)
+            pair.split { ours, _ in asker.answer(correlation, .agent(limit: limit), passing: ours) }
         } catch {
             log.warning("mailbox agent for \(VisibleText(user)): \(error)")
             asker.answer(
@@ -197,6 +204,44 @@ final class AgentDesk {
 
     // EHOSTUNREACH: no address is left.
     private static let noSuchHost: Int32 = 113
+
+    // MARK: Ends
+
+    /// Delivery has closed its stream to an agent, or gives it up: its place must come back, whatever it does.
+    func closed(
+        by asker: Peer<LocalToParent, ParentToLocal>, action: String, user: String, kind: AgentKind,
+        _ ending: AgentEnding
+    ) {
+        for (pid, agent) in agents
+        where agent.asker === asker && agent.action == action && agent.user == user && agent.kind == kind {
+            end(agent, pid, ending)
+        }
+    }
+
+    /// The Delivery that had them has gone, and with it its streams to all of its agents.
+    func closed(by asker: Peer<LocalToParent, ParentToLocal>) {
+        for (pid, agent) in agents where agent.asker === asker { end(agent, pid, .leaving) }
+    }
+
+    private func end(_ agent: Agent, _ pid: Int32, _ ending: AgentEnding) {
+        switch ending {
+        case .hung:
+            kill(agent, pid, "does not answer")
+        case .leaving:
+            guard !agent.patience.isRunning else { return }
+            agent.patience.start(afterMilliseconds: timing.aliveLimit) { [unowned self] in
+                kill(agent, pid, "does not leave")
+            }
+        }
+    }
+
+    // With all that it has started and that stayed in its group. Its number is its own until `ended`.
+    private func kill(_ agent: Agent, _ pid: Int32, _ why: StaticString) {
+        log.warning("mailbox agent for \(VisibleText(agent.user)) \(why) and is killed")
+        // The group is not there yet when the agent has only just begun.
+        try? ChildProcess.send(Signal.kill, to: pid)
+        try? ChildProcess.send(Signal.kill, toGroupOf: pid)
+    }
 
     /// Whether the child that ended was an agent.
     func ended(_ child: ReapedChild) -> Bool {

@@ -7,7 +7,9 @@ import Posix
 /// The server without a terminal: another martletd, started in a session of its own by one that waits until it serves.
 enum Background {
     private static let channelNumber: Int32 = 3
-    private static let passedVariables = ["MARTLET_ALIVE_INTERVAL_MS", "MARTLET_ALIVE_LIMIT_MS"]
+    private static let passedVariables = [
+        "MARTLET_ALIVE_INTERVAL_MS", "MARTLET_ALIVE_LIMIT_MS", "MARTLET_AGENT_LIMIT_MS",
+    ]
 
     /// Starts the server and waits. 0 when it serves; it has said itself why it does not.
     static func start(_ invocation: Invocation) -> Int32 {

@@ -150,6 +150,8 @@ extension House {
                     Task { await self.agents.answer(edge, correlation, action: action, user: user, kind: kind) }
                 case .connection(let action, let user, let skipping):
                     agents.connect(edge, correlation, action: action, user: user, skipping: skipping)
+                case .closed(let action, let user, let kind, let ending):
+                    agents.closed(by: edge, action: action, user: user, kind: kind, ending)
                 }
             },
             ended: { [weak self, weak member, weak place] end in
@@ -190,7 +192,10 @@ extension House {
         member.errors.finish()
         member.channel?.close()
         lookupEdges.removeValue(forKey: member.pid)?.close()
-        localEdges.removeValue(forKey: member.pid)?.close()
+        if let edge = localEdges.removeValue(forKey: member.pid) {
+            edge.close()
+            agents.closed(by: edge)
+        }
         place.member = nil
         lost(member, status, in: place)
         tables.ended(owner: member.pid)

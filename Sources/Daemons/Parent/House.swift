@@ -162,7 +162,7 @@ final class House {
         return AgentDesk(
             spawner: spawner, errors: errors, log: log, accounts: accounts,
             rules: AgentRules(daemonUIDs: Set(estate.identities.values.map(\.uid))), paths: paths,
-            hostName: names.serverName, era: { [unowned self] in era },
+            hostName: names.serverName, timing: timing, era: { [unowned self] in era },
             userOfTable: { [unowned self] table, user in await userOfTable(table, user) })
     }
 

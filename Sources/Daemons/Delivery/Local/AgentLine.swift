@@ -41,10 +41,6 @@ final class AgentLine {
     private static let turn = 32
     private static let mostUnsentBytes = 256 * 1024
     private static let idleMilliseconds: UInt64 = 30_000
-    // The reference's limit.
-    private static let deadlineMilliseconds: UInt64 = 300_000
-    // An agent of commands ends each of them itself by that limit, and goes on with the others.
-    private static let commandsDeadlineMilliseconds: UInt64 = 330_000
     // Parent's word how an agent ended comes on another edge than its end.
     private static let statusMilliseconds: UInt64 = 1_000
 
@@ -62,7 +58,6 @@ final class AgentLine {
     }
 
     private let key: Key
-    private let pace: Pace
     private let most: Int
     private unowned let process: LocalProcess
     private var hasSession = false
@@ -76,6 +71,8 @@ final class AgentLine {
     private var underWay: [EnvelopeID: UnderWay] = [:]
     // The delivery whose content is being sent, and the rest of it.
     private var reader: Content.Reader?
+    // What Parent allows it for a delivery.
+    private var limitMilliseconds: UInt64 = 0
     private let deadlineTimer = Timer()
     private let idleTimer = Timer()
     private(set) var idleSince: UInt64 = 0
@@ -83,7 +80,6 @@ final class AgentLine {
     /// `limit` is that of deliveries to one user at a time.
     init(_ key: Key, _ pace: Pace, limit: Int, _ process: LocalProcess) {
         self.key = key
-        self.pace = pace
         most =
             switch pace {
             case .mailbox: max(1, min(limit, Self.mostUnderWay))
@@ -98,13 +94,6 @@ final class AgentLine {
     }
 
     private var hasWork: Bool { waitingStart < waiting.count }
-
-    private var deadlineMilliseconds: UInt64 {
-        switch pace {
-        case .mailbox: Self.deadlineMilliseconds
-        case .commands: Self.commandsDeadlineMilliseconds
-        }
-    }
 
     func add(_ job: LocalJob) {
         waiting.append(job)
@@ -182,6 +171,7 @@ final class AgentLine {
             if reader != nil { return feed(peer) }
             guard underWay.isEmpty else { return }
             peer.close()
+            process.closed(key, .leaving)
             idleTimer.stop()
             deadlineTimer.stop()
             agent = .none
@@ -198,8 +188,9 @@ final class AgentLine {
             let message = answer.message
             let stream = answer.takeDescriptor()
             switch message {
-            case .agent:
+            case .agent(let limit):
                 guard let stream else { return refused(.deferred(.noAgent)) }
+                limitMilliseconds = limit
                 run(stream)
             case .refused(let outcome):
                 refused(outcome)
@@ -246,7 +237,7 @@ final class AgentLine {
             given += 1
             idleTimer.stop()
             let id = job.work.id
-            underWay[id] = UnderWay(job: job, deadline: Loop.milliseconds + deadlineMilliseconds)
+            underWay[id] = UnderWay(job: job, deadline: Loop.milliseconds + limitMilliseconds)
             if !deadlineTimer.isRunning { planDeadline() }
             peer.send(
                 .deliver(
@@ -284,7 +275,7 @@ final class AgentLine {
         } catch {
             // The agent waits for bytes that cannot be had: only its end takes the delivery back.
             process.child.log.warning("content of a message cannot be read: \(error)")
-            stop(because: "content not available")
+            stop(because: "content not available", .leaving)
             return false
         }
     }
@@ -322,6 +313,7 @@ final class AgentLine {
     func close() {
         guard isIdle, case .running(let peer) = agent else { return }
         peer.close()
+        process.closed(key, .leaving)
         idleTimer.stop()
         agent = .none
         process.forget(key)
@@ -334,12 +326,14 @@ final class AgentLine {
         deadlineTimer.start(afterMilliseconds: next > now ? next - now : 0) { [weak self] in
             guard let self else { return }
             guard underWay.values.contains(where: { $0.deadline <= Loop.milliseconds }) else { return planDeadline() }
-            stop(because: "timeout")
+            stop(because: "timeout", .hung)
         }
     }
 
     private func streamEnded() {
         deadlineTimer.stop()
+        // Whoever closes its stream or says nonsense has not ended by that.
+        process.closed(key, .leaving)
         agent = .ended
         idleTimer.start(afterMilliseconds: Self.statusMilliseconds) { [weak self] in self?.giveUp("no status") }
     }
@@ -353,9 +347,10 @@ final class AgentLine {
     }
 
     /// Ends the agent although deliveries are under way.
-    private func stop(because reason: String) {
+    private func stop(because reason: String, _ ending: AgentEnding) {
         guard case .running(let peer) = agent else { return }
         peer.close()
+        process.closed(key, ending)
         giveUp(reason)
     }
 

@@ -234,6 +234,11 @@ final class LocalProcess: DaemonProcess {
         return true
     }
 
+    /// The stream to an agent is closed: Parent sees to it that the agent goes. Without Parent it has gone already.
+    func closed(_ key: AgentLine.Key, _ ending: AgentEnding) {
+        parent.peer?.send(.closed(action: key.action, user: key.user, kind: key.kind, ending))
+    }
+
     /// An agent has gone, or could not be had.
     func released(_ key: AgentLine.Key) {
         agents -= 1
