@@ -70,6 +70,9 @@ import Testing
         }
         #expect(throws: ForwardText.SyntaxError(line: 2, reason: .nulByte)) { try ForwardText(Array("a\nb\0".utf8)) }
         #expect(throws: ForwardText.SyntaxError.self) { try ForwardText(Array("a\n\"|open".utf8)) }
+        #expect(throws: ForwardText.SyntaxError(line: 2, reason: .item(.invalidItem("/caf\u{fffd}")))) {
+            try ForwardText(Array("bob\n/caf".utf8) + [0xe9])
+        }
         #expect(try ForwardText([]).entries.isEmpty)
     }
 

@@ -111,7 +111,7 @@ public enum ExpansionItem: Hashable, Sendable {
         var isEscaped = false
         func finish() throws(SyntaxError) {
             guard text.count <= longestItem else { throw .tooLong }
-            let item = String(displaying: text.span.trimmed)
+            let item = try plain(text.span.trimmed)
             if !item.isEmpty { texts.append(item) }
             text.removeAll(keepingCapacity: true)
         }
@@ -142,6 +142,13 @@ public enum ExpansionItem: Hashable, Sendable {
         guard quote == nil, !isEscaped else { throw .openQuote }
         try finish()
         return texts
+    }
+
+    // Replacing what is not UTF-8 would name another file or run another command, and a longer one.
+    private static func plain(_ bytes: Span<UInt8>) throws(SyntaxError) -> String {
+        let text = bytes.withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) }
+        guard let text else { throw .invalidItem(String(displaying: bytes)) }
+        return text
     }
 
     // An apostrophe is a quote for the shell only; in an address it is a letter.
