@@ -95,7 +95,8 @@ struct Account {
         for report in recovered.reports {
             switch report {
             case .tornTail, .bodyRemoved: break
-            case .corruption, .badHeader, .unreadable, .bodyMissing: wrong.append("reported: \(report)")
+            case .corruption, .badHeader, .unreadable, .bodyMissing, .bodySetAside, .bodiesLeft:
+                wrong.append("reported: \(report)")
             }
         }
         var found: Set<UInt32> = []

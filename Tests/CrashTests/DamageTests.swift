@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 
+import Glibc
 import Mail
 import Testing
 
@@ -89,6 +90,32 @@ import Testing
         let next = try Stage(stage.calls.image)
         #expect(next.recovered.notes[[1]] == nil && next.recovered.reports == [])
         #expect(next.spool.tally == stage.spool.tally)
+    }
+
+    @Test func `of a body is certain when the disk gives it twice, and the file is kept`() throws {
+        var options = Life.options()
+        options.keys = try #require(SpoolKeys(current: [UInt8](repeating: 9, count: SpoolKeys.keySize)))
+        let stage = try Stage(options: options)
+        let body = stage.spool.makeBody()
+        body.append([UInt8](repeating: 0x62, count: 4000))
+        var position: SpoolPosition?
+        let message = SpoolMessage(
+            id: MessageID(7), envelopeCount: 1, envelopes: [1], attributes: [2],
+            pieces: [.body(offset: 0, count: 4000)], body: body)
+        stage.spool.commit(message) { position = try? $0.get() }
+        stage.spool.runUntilIdle()
+        let place = try #require(position)
+        let name = try #require(stage.calls.image.names(in: "bodies").first)
+        let bodies = try #require(stage.spool.directories?.bodies.number)
+        let file = try stage.calls.open(bodies, name, O_RDWR)
+        try [UInt8](repeating: 0xFF, count: 8).withUnsafeBytes { try stage.calls.write(file, $0, at: 30) }
+        stage.calls.close(file)
+
+        #expect(throws: SpoolError.damaged) { try stage.spool.readBody(place, 0..<4000) }
+        #expect(!stage.spool.isDamageCertain(place) && stage.spool.isDamageCertain(place))
+        try stage.finish(place)
+        stage.letLazyOnesBeWritten()
+        #expect(stage.calls.image.names(in: "bodies").isEmpty && stage.calls.image.names(in: "aside") == [name])
     }
 
     @Test func `is none where only the memory of the host was wrong`() throws {

@@ -31,6 +31,13 @@ struct DiskImage {
         files = files.filter { named.contains($0.key) }
     }
 
+    /// The number of the file with that name, in whichever directory.
+    func file(named name: String) -> Int? { directories.values.lazy.compactMap { $0[name] }.first }
+
+    func names(in directory: String) -> [String] {
+        directories[Self.root]?[directory].flatMap { directories[$0]?.keys.sorted() } ?? []
+    }
+
     var usedBytes: Int { files.values.reduce(0) { $0 + $1.count } }
 }
 

@@ -9,7 +9,8 @@ enum LogEntry {
     /// What was written is on the disk or not, and no later sync changes that.
     case failedSync(file: Int)
     case syncDirectory(Int)
-    case rename(directory: Int, old: String, new: String)
+    /// Of the two directories the first decides when it is on the disk: a file system does it at once or not at all.
+    case rename(directory: Int, old: String, into: Int, new: String)
     case unlink(directory: Int, name: String)
     case fact(Fact)
 
@@ -31,6 +32,8 @@ struct DiskPast {
     private struct NameChange {
         var gone: String?
         var new: (name: String, number: Int)?
+        /// nil for the same directory.
+        var into: Int?
     }
 
     private(set) var durable: DiskImage
@@ -74,10 +77,10 @@ struct DiskPast {
             decide(file) { Bool.random(using: &chance) }
         case .syncDirectory(let directory):
             for change in nameChanges.removeValue(forKey: directory) ?? [] { apply(change, directory, to: &durable) }
-        case .rename(let directory, let old, let new):
+        case .rename(let directory, let old, let into, let new):
             guard let file = names[directory]?.removeValue(forKey: old) else { return }
-            names[directory]?[new] = file
-            nameChanges[directory, default: []].append(NameChange(gone: old, new: (new, file)))
+            names[into]?[new] = file
+            nameChanges[directory, default: []].append(NameChange(gone: old, new: (new, file), into: into))
         case .unlink(let directory, let name):
             names[directory]?[name] = nil
             nameChanges[directory, default: []].append(NameChange(gone: name, new: nil))
@@ -99,7 +102,7 @@ struct DiskPast {
 
     private func apply(_ change: NameChange, _ directory: Int, to image: inout DiskImage) {
         if let gone = change.gone { image.directories[directory]?[gone] = nil }
-        if let new = change.new { image.directories[directory]?[new.name] = new.number }
+        if let new = change.new { image.directories[change.into ?? directory]?[new.name] = new.number }
     }
 
     /// The disk after a crash now, when of what is undecided there is what `choose` says by its number.

@@ -39,6 +39,11 @@ final class SimulatedCalls: SpoolCalls, @unchecked Sendable {
     /// The calls at which a fault happens, counted over those that change something.
     var faults: (calls: Range<Int>, fault: Fault)?
     private(set) var changes = 0
+    /// The reads that fail, counted over all that are asked for; opening a file that is there is one.
+    var failingReads: Range<Int> = 0..<0
+    private(set) var reads = 0
+    /// A file of which the disk gives nothing.
+    var unreadableFile: Int?
     private var descriptors: [Int32: Int] = [:]
     // Far above all that a process can have open: closing one of them by mistake closes nothing.
     private var nextDescriptor: Int32 = 1 << 30
@@ -65,6 +70,11 @@ final class SimulatedCalls: SpoolCalls, @unchecked Sendable {
         }
     }
 
+    private func enterRead(_ call: StaticString, _ file: Int) throws(SystemError) {
+        defer { reads += 1 }
+        if failingReads.contains(reads) || file == unreadableFile { throw SystemError(call, EIO) }
+    }
+
     private func number(_ descriptor: Int32) throws(SystemError) -> Int {
         guard let number = descriptors[descriptor] else { throw SystemError("simulated", EBADF) }
         return number
@@ -81,6 +91,7 @@ final class SimulatedCalls: SpoolCalls, @unchecked Sendable {
     func open(_ directory: Int32, _ path: String, _ flags: Int32) throws(SystemError) -> Int32 {
         let directory = try number(directory)
         if let known = image.directories[directory]?[path] {
+            if image.files[known] != nil, known != unreadableFile { try enterRead("open", known) }
             if flags & O_EXCL != 0 { throw SystemError("open", EEXIST) }
             if flags & O_TRUNC != 0, image.files[known]?.isEmpty == false {
                 image.resize(known, 0)
@@ -117,7 +128,9 @@ final class SimulatedCalls: SpoolCalls, @unchecked Sendable {
     }
 
     func read(_ file: Int32, _ bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(SystemError) -> Int {
-        let content = image.files[try number(file)] ?? []
+        let file = try number(file)
+        try enterRead("pread", file)
+        let content = image.files[file] ?? []
         let count = max(0, min(bytes.count, content.count - offset))
         content.withUnsafeBytes { source in
             if count > 0 { bytes.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[offset..<offset + count])) }
@@ -195,17 +208,20 @@ final class SimulatedCalls: SpoolCalls, @unchecked Sendable {
     func finishWriting(_ file: Int32, at offset: Int, _ count: Int) {}
     func forgetCache(_ file: Int32) { isCacheWrong = false }
 
-    func size(_ file: Int32) throws(SystemError) -> Int { image.files[try number(file)]?.count ?? 0 }
+    func size(_ file: Int32) throws(SystemError) -> Int {
+        let file = try number(file)
+        if file != unreadableFile { try enterRead("fstat", file) }
+        return image.files[file]?.count ?? 0
+    }
 
     func rename(_ from: Int32, _ old: String, _ into: Int32, _ new: String) throws(SystemError) {
         let directory = try number(from)
-        guard directory == (try number(into)), let file = image.directories[directory]?[old] else {
-            throw SystemError("rename", ENOENT)
-        }
+        let target = try number(into)
+        guard let file = image.directories[directory]?[old] else { throw SystemError("rename", ENOENT) }
         try enter("rename")
         image.directories[directory]?[old] = nil
-        image.directories[directory]?[new] = file
-        record(.rename(directory: directory, old: old, new: new))
+        image.directories[target]?[new] = file
+        record(.rename(directory: directory, old: old, into: target, new: new))
     }
 
     func unlink(_ directory: Int32, _ path: String) throws(SystemError) {

@@ -14,11 +14,11 @@ final class Stage {
     let recovered: RecoveredSpool
     private var nextID: UInt32 = 1
 
-    init(_ image: DiskImage = DiskImage()) throws {
+    init(_ image: DiskImage = DiskImage(), options: SpoolOptions = Life.options()) throws {
         calls = SimulatedCalls(image)
         calls.isRecording = false
         let opened = try DiskSpool.open(
-            directory: calls.openRoot(), options: Life.options(), calls: calls, threading: .byHand)
+            directory: calls.openRoot(), options: options, calls: calls, threading: .byHand)
         spool = opened.spool
         recovered = try opened.recovery.finish()
     }

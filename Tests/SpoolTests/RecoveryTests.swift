@@ -207,6 +207,26 @@ import Testing
         again.spool.close()
     }
 
+    @Test func `a note that is made anew in each segment is there at once, wherever the crash comes`() throws {
+        let workshop = try Workshop()
+        let opened = try workshop.open()
+        let spool = opened.spool
+        spool.segmentBegan = { [unowned spool] in spool.note([1], [UInt8(spool.order.count & 0xFF)], durability: .lazy)
+        }
+        for id in 1...60 {
+            _ = try spool.commit(message(UInt32(id), filler: 8000))
+            if id % 10 != 0 { continue }
+            let crashed = try workshop.copy()
+            let next = try crashed.openUnread()
+            #expect(next.lastNotes[[1]] != nil, "after \(id) messages")
+            _ = try next.recovery.finish()
+            next.spool.close()
+        }
+        #expect(spool.order.count > 5)
+        spool.segmentBegan = nil
+        spool.close()
+    }
+
     @Test func `noise in place of a segment traps nothing`() throws {
         var random = Noise(state: 11)
         for _ in 0..<20 {

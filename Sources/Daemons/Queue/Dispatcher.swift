@@ -215,7 +215,11 @@ final class Dispatcher {
             guard !request.recipients.isEmpty else { return }
             line.send(.deliver(request), passing: body)
         } catch {
-            unreadable(next.batch, "\(error)")
+            if case SpoolError.damaged = error, queue.spool.isDamageCertain(next.position) {
+                damaged(next.batch)
+            } else {
+                unreadable(next.batch, "\(error)")
+            }
         }
     }
 

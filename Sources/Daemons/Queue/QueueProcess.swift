@@ -131,6 +131,8 @@ final class QueueProcess: DaemonProcess {
             }
         }
         keepTime()
+        // However much comes before the process is killed, the next one finds the time without reading all of it.
+        spool.segmentBegan = { [weak self] in self?.keepTime() }
         child.ready()
         Task { await recover() }
     }

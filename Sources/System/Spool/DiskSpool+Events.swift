@@ -9,6 +9,7 @@ extension DiskSpool {
         case .opened(let segment):
             order.append(segment)
             isCleaningHeld = false
+            segmentBegan?()
             buryRest()
             noteTally()
         case .written(let token, let result): written(waiting.removeValue(forKey: token), result)
@@ -100,7 +101,10 @@ extension DiskSpool {
     private func bury(_ number: UInt64, _ live: Live) {
         discount(live.location)
         for outcome in live.outcomes { if let location = outcome.kept.location { discount(location) } }
-        if live.bodyFile != 0, runner != nil { handover.put(.removeBody(live.bodyFile), isLazy: true) }
+        if live.bodyFile != 0, runner != nil {
+            let isKept = suspectBodies.remove(live.bodyFile) != nil
+            handover.put(isKept ? .setBodyAside(live.bodyFile) : .removeBody(live.bodyFile), isLazy: true)
+        }
         cache.remove(number)
         messages[number] = nil
     }
@@ -146,11 +150,15 @@ extension DiskSpool {
     func freeSegments() {
         guard runner != nil, isRecovered else { return }
         while order.count > 1, let oldest = order.first, usage[oldest]?.records ?? 0 == 0 {
+            let isUnread = unread.segments.contains(oldest)
+            if isUnread, order.count <= unread.mostSegments, !isShort { return }
             // What the tally counted there must be known before it is gone; jobs are done in their order.
             noteTally()
             order.removeFirst()
             usage[oldest] = nil
-            handover.put(.free(segment: oldest), isLazy: false)
+            unread.segments.remove(oldest)
+            let settled = unread.segments.isEmpty ? unread.numbers : []
+            handover.put(isUnread ? .setAside(segment: oldest, settled) : .free(segment: oldest), isLazy: false)
         }
     }
 

@@ -58,8 +58,16 @@ extension DiskSpool {
         let directories = reader.directories
         let material = try material(end.empty, spares, options.reservedSegments + 1, directories, calls)
         // What a crash tore may have used numbers that cannot be read: the new ones begin far behind them.
-        let nextNumber = end.highestNumber + 1 + numberGap
-        let epochCount = (end.highestEpoch >> 32) + 1
+        var nextNumber = end.highestNumber + 1 + numberGap * (1 + end.unread)
+        var epochCount = (end.highestEpoch >> 32) + 1
+        if end.unread > 0 {
+            // Headers may be among what cannot be read, and so may every number: both are taken from far above.
+            for directory in [directories.bodies, directories.aside] {
+                let numbers = try calls.list(directory.number).compactMap { SpoolNames.number($0, "body") }
+                epochCount = max(epochCount, ((numbers.max() ?? 0) >> 32) + 1)
+            }
+            if end.highestNumber == 0 { nextNumber = epochCount << 40 }
+        }
         let epoch = epochCount << 32 | UInt64(Randomness.integer(UInt32.self))
         let spareNumbers = spares.compactMap { SpoolNames.number($0, "spare") }
         let nextSegment = (numbers + spareNumbers).reduce(0, max) + 1
@@ -82,8 +90,8 @@ extension DiskSpool {
             lastNotes: end.notes)
     }
 
-    /// More numbers than a batch can have used.
-    private static let numberGap: UInt64 = 1 << 20
+    /// More numbers than a batch can have used, or a segment can hold.
+    static let numberGap: UInt64 = 1 << 20
 
     /// nil when another process has the lock.
     private static func lockedDirectories(
@@ -116,6 +124,13 @@ extension DiskSpool {
         for name in names.dropFirst(wanted) { try calls.unlink(directory, name) }
         try calls.sync(directory)
         return Array(names.prefix(wanted))
+    }
+
+    /// The next start may be able to read what this one could not: nothing is freed as long as there is room.
+    func keepUnread(_ recovery: Recovery, settling ranges: [ClosedRange<UInt64>]) {
+        unread = Unread(
+            segments: recovery.unread, numbers: ranges,
+            mostSegments: recovery.segments.count + options.cleaningThreshold)
     }
 
     /// Takes over what was found: it is older than all that was written in this life.

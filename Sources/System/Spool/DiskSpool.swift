@@ -17,6 +17,14 @@ public final class DiskSpool: Spool {
         var bytes = 0
     }
 
+    /// Segments of which the disk did not give all at the start, and the numbers that may be in them.
+    struct Unread {
+        var segments: Set<UInt64> = []
+        var numbers: [ClosedRange<UInt64>] = []
+        /// With more in use they are set aside, so that those behind them can be freed.
+        var mostSegments = 0
+    }
+
     enum Waiting {
         case commit(SpoolMessage, body: UInt64, bodySize: UInt64, (Result<SpoolPosition, SpoolError>) -> Void)
         case outcome(SpoolOutcome, ((Result<Void, SpoolError>) -> Void)?, settled: (() -> Void)?)
@@ -53,6 +61,7 @@ public final class DiskSpool: Spool {
     var notes: [[UInt8]: Kept] = [:]
     /// Segments in use, in their order; the last is being written. Those of earlier lives come with their recovery.
     var order: [UInt64] = []
+    var unread = Unread()
     /// All that was there before is known; until then nothing is freed or moved.
     var isRecovered = false
     let unsealer: Unsealer
@@ -76,6 +85,12 @@ public final class DiskSpool: Spool {
     /// Hears of a record that is damaged on the disk while its message lives, the message itself or the last outcome of an
     /// envelope. Whoever still knows what was in it says it anew, or ends it: the next start knows nothing of it.
     public var damage: ((SpoolPosition, _ envelope: UInt32?) -> Void)?
+
+    /// Hears when a segment has been begun: what is noted now stands near its beginning, and is among the last notes when
+    /// the next process opens the spool.
+    public var segmentBegan: (() -> Void)?
+    /// Body files in which damage was found once.
+    var suspectBodies: Set<UInt64> = []
 
     init(
         calls: any SpoolCalls, handover: Handover, directories: SpoolDirectories, options: SpoolOptions,
@@ -228,6 +243,15 @@ public final class DiskSpool: Spool {
         case .plain: return nil
         case .parts: return try BodyCopy(live, self)
         }
+    }
+
+    /// Whether damage that was found in a body is on the disk for certain: that is so the second time, the memory of the
+    /// host left out between. The file is set aside when the message has ended.
+    public func isDamageCertain(_ position: SpoolPosition) -> Bool {
+        guard let file = messages[position.sequenceNumber]?.bodyFile, file != 0 else { return false }
+        guard suspectBodies.insert(file).inserted else { return true }
+        if let body = try? openBody(file) { calls.forgetCache(body.number) }
+        return false
     }
 
     /// Bytes of a body, however it stands on the disk. They are read at once: let them be few.

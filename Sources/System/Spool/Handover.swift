@@ -13,7 +13,11 @@ enum SpoolJob: Sendable {
     case makeBody(UInt64)
     case appendBody(token: UInt64, UInt64, [UInt8])
     case removeBody(UInt64)
+    /// Of one that is damaged.
+    case setBodyAside(UInt64)
     case free(segment: UInt64)
+    /// As `free`, for a segment that could not be read: it is moved out of the journal, and the numbers are not missed then.
+    case setAside(segment: UInt64, [ClosedRange<UInt64>])
     /// Numbers that are not missed: recovery has told of them.
     case settle([ClosedRange<UInt64>])
 }

@@ -30,12 +30,12 @@ public final class IdleSpool {
         messages = found.messages
         reports =
             recovery.reports + found.reports
-            + recovery.unsettled().map { hole, isCorruption in
-                isCorruption
-                    ? .corruption(
-                        segment: hole.segment, offset: hole.bytes.lowerBound, bytes: hole.bytes.count,
-                        records: hole.count, aside: nil)
-                    : .tornTail(segment: hole.segment, bytes: hole.bytes.count)
+            + recovery.unsettled().compactMap { hole, cause in
+                switch cause {
+                case .corruption: hole.corruption(aside: nil)
+                case .tear: .tornTail(segment: hole.segment, bytes: hole.bytes.count)
+                case .unread: nil
+                }
             }
         places = recovery.messages.mapValues { live in
             Place(
@@ -138,10 +138,6 @@ extension SegmentReader {
             try read(number, into: &recovery)
         }
         return recovery
-    }
-
-    fileprivate func openBody(_ number: UInt64) throws(SystemError) -> SpoolFile {
-        SpoolFile(try calls.open(directories.bodies.number, SpoolNames.body(number), O_RDONLY), calls)
     }
 
     fileprivate func pieces(at location: RecordLocation) throws(SpoolError) -> [SpoolPiece] {

@@ -283,7 +283,7 @@ extension Journal {
 
     private func reserveIsWhole(without used: Int) -> Bool {
         // Dead segments need no room to become new ones.
-        let coming = material.count + frees.count + (preparation == nil ? 0 : 1)
+        let coming = material.count + frees.count { !$0.isKept } + (preparation == nil ? 0 : 1)
         let missing = options.reservedSegments - (ready.count - used + coming)
         if missing <= 0 { return true }
         guard blockage == nil else { return false }

@@ -58,6 +58,16 @@ extension Journal {
         }
     }
 
+    func setBodyAside(_ number: UInt64) {
+        let name = SpoolNames.body(number)
+        do throws(SystemError) {
+            try calls.rename(directories.bodies.number, name, directories.aside.number, name)
+            events.append(.report("\(name) is damaged, its message has ended, and it is set aside"))
+        } catch {
+            events.append(.report("\(name) is not set aside: \(error)"))
+        }
+    }
+
     /// Syncs the bodies of all pending messages, then their names; messages whose body is not safe are refused.
     func syncBodies() {
         var refused: [Int: SpoolError] = [:]

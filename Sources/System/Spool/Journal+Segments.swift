@@ -133,20 +133,26 @@ extension Journal {
 
     // Invariant 5: each goes for certain before the next one may, since that one can hold the tombstones of its mail.
     private func freeNext() {
-        guard let number = frees.first else { return }
+        guard let free = frees.first else { return }
+        let number = free.segment
         let directory = directories.journal.number
+        let target = free.isKept ? directories.aside.number : directory
         if reader?.number == number { closeReader() }
-        let name = SpoolNames.spare(number)
+        let name = free.isKept ? SpoolNames.segment(number) : SpoolNames.spare(number)
         do throws(SystemError) {
             do throws(SystemError) {
-                try calls.rename(directory, SpoolNames.segment(number), directory, name)
+                try calls.rename(directory, SpoolNames.segment(number), target, name)
             } catch {
                 // It was renamed before, and only the sync failed.
                 if error.code != ENOENT { throw error }
             }
+            if free.isKept { try calls.sync(target) }
             try calls.sync(directory)
             frees.removeFirst()
-            if material.count + ready.count <= options.reservedSegments {
+            doubtful += free.settled
+            if free.isKept {
+                events.append(.report("segment \(name) could not be read and is set aside"))
+            } else if material.count + ready.count <= options.reservedSegments {
                 material.append(name)
             } else {
                 try calls.unlink(directory, name)

@@ -64,6 +64,15 @@ final class Journal {
         var waiting = 0
     }
 
+    /// A segment that leaves the journal.
+    struct Free {
+        var segment: UInt64
+        /// Set aside as it is, instead of being used again.
+        var isKept = false
+        /// Numbers that nobody looks for when it is gone.
+        var settled: [ClosedRange<UInt64>] = []
+    }
+
     struct Start {
         var epoch: UInt64
         var nextNumber: UInt64
@@ -95,7 +104,7 @@ final class Journal {
     var preparation: Preparation?
     /// Why no segment could be prepared, and when that is tried again.
     var blockage: (error: SpoolError, until: UInt64)?
-    var frees: [UInt64] = []
+    var frees: [Free] = []
     var freesBlockedUntil: UInt64?
     var pending: [PendingWrite] = []
     /// When the held ones are tried again.
@@ -195,12 +204,17 @@ final class Journal {
             events.append(.body(token: token, appendBody(number, bytes)))
         case .settle(let ranges): doubtful += ranges
         case .removeBody(let number): removeBody(number)
-        case .free(let segment):
-            frees.append(segment)
-            // What is freed is room: waiting for the next attempt would refuse mail for nothing.
-            blockage = nil
-            if heldUntil != nil { heldUntil = 0 }
+        case .setBodyAside(let number): setBodyAside(number)
+        case .free(let segment): free(Free(segment: segment))
+        case .setAside(let segment, let ranges): free(Free(segment: segment, isKept: true, settled: ranges))
         }
+    }
+
+    private func free(_ what: Free) {
+        frees.append(what)
+        // What is freed is room: waiting for the next attempt would refuse mail for nothing.
+        blockage = nil
+        if heldUntil != nil { heldUntil = 0 }
     }
 
     /// A last record tells recovery that all before it was durable: damage to it is then seen as such.

@@ -65,18 +65,23 @@ public enum SpoolReport: Hashable, Sendable, CustomStringConvertible {
     case unreadable(segment: UInt64, SpoolError)
     case bodyMissing(MessageID)
     case bodyRemoved(String)
+    /// It may belong to a message whose record cannot be read.
+    case bodySetAside(String)
+    case bodiesLeft(SpoolError)
 
     public var description: String {
         switch self {
         case .tornTail(let segment, let bytes):
             "torn tail of \(bytes) bytes in segment \(SpoolNames.segment(segment))"
         case .corruption(let segment, let offset, let bytes, let records, let aside):
-            "corruption: \(records) records lost, \(bytes) bytes at \(offset) of segment "
+            "corruption: \(records == 0 ? "some" : "\(records)") records lost, \(bytes) bytes at \(offset) of segment "
                 + SpoolNames.segment(segment) + (aside.map { ", set aside as \($0)" } ?? "")
         case .badHeader(let segment): "damaged header of segment \(SpoolNames.segment(segment))"
         case .unreadable(let segment, let error): "segment \(SpoolNames.segment(segment)) is not readable: \(error)"
         case .bodyMissing(let id): "body file of message \(id) is missing"
         case .bodyRemoved(let name): "\(name) belonged to no message and was removed"
+        case .bodySetAside(let name): "\(name) belongs to no message that can be read and was set aside"
+        case .bodiesLeft(let error): "bodies that belong to no message stay where they are: \(error)"
         }
     }
 }
@@ -84,19 +89,36 @@ public enum SpoolReport: Hashable, Sendable, CustomStringConvertible {
 /// Reads the journal as the last process left it: a value that takes one segment after another, in their order.
 ///
 /// Every record with a right sum counts, the others leave a hole in the sequence of numbers. A hole is settled when a
-/// void record names it, corruption when something later knew a number at or above it to be durable, and a torn tail
-/// otherwise.
+/// void record names it, unread where the disk did not give all of its segment, corruption when something later knew a
+/// number at or above it to be durable, and a torn tail otherwise.
 struct Recovery {
+    enum Cause {
+        case corruption
+        case tear
+        /// The numbers are not to be settled: the next start may be able to read them.
+        case unread
+    }
+
     /// Bytes that are no record, and the numbers missing there (none: only bytes).
     struct Hole {
         /// Of the process that wrote what is missing.
         var epoch: UInt64
+        /// Where the last record before it stands.
+        var after: UInt64
         var segment: UInt64
         var bytes: Range<Int>
         var first: UInt64
         var last: UInt64?
 
         var count: UInt64 { last.map { $0 - first + 1 } ?? 0 }
+        var range: ClosedRange<UInt64>? { last.map { first...$0 } }
+
+        /// Where a process began far behind the one before, the count says nothing.
+        func corruption(aside: String?) -> SpoolReport {
+            let records = count < DiskSpool.numberGap ? count : 0
+            return .corruption(
+                segment: segment, offset: bytes.lowerBound, bytes: bytes.count, records: records, aside: aside)
+        }
     }
 
     var messages: [UInt64: Live] = [:]
@@ -106,6 +128,10 @@ struct Recovery {
     var segments: [UInt64] = []
     /// Prepared and never written to.
     var empty: [UInt64] = []
+    /// Those of which the disk did not give all.
+    private(set) var unread: Set<UInt64> = []
+    /// Where the last record stands that was read.
+    private var lastSegment: UInt64 = 0
     var highestEpoch: UInt64 = 0
     /// 0 until a record was read.
     var highestNumber: UInt64 = 0
@@ -131,6 +157,19 @@ struct Recovery {
 
     init(_ unsealer: Unsealer = Unsealer()) { self.unsealer = unsealer }
 
+    /// Part of a segment cannot be read.
+    mutating func leaveUnread(_ segment: UInt64, _ error: SystemError) {
+        unread.insert(segment)
+        reports.append(.unreadable(segment: segment, .system(error)))
+    }
+
+    /// Nothing of a segment can be read.
+    mutating func pass(_ segment: UInt64, _ error: SystemError) {
+        forgetDone()
+        segments.append(segment)
+        leaveUnread(segment, error)
+    }
+
     /// Reads what a sealed segment tells of itself. `fetch` reads a record whose head is not in the index.
     mutating func read(
         _ index: FoundIndex, epoch: UInt64, fetch: (RecordLocation) -> [UInt8]?
@@ -141,11 +180,10 @@ struct Recovery {
         if highestNumber != 0, index.first > highestNumber + 1 {
             note(
                 Hole(
-                    epoch: lastEpoch, segment: index.segment, bytes: RecordLayout.block..<RecordLayout.block,
-                    first: highestNumber + 1,
-                    last: index.first - 1))
+                    epoch: lastEpoch, after: lastSegment, segment: index.segment,
+                    bytes: RecordLayout.block..<RecordLayout.block, first: highestNumber + 1, last: index.first - 1))
         }
-        begin(epoch, index.first)
+        begin(epoch, index.first, in: index.segment)
         for entry in index.entries {
             let isTaken: Bool
             if let head = entry.head {
@@ -166,8 +204,8 @@ struct Recovery {
                 let end = entry.location.offset + entry.location.length
                 holes.append(
                     Hole(
-                        epoch: epoch, segment: index.segment, bytes: entry.location.offset..<end, first: entry.number,
-                        last: entry.number))
+                        epoch: epoch, after: index.segment, segment: index.segment, bytes: entry.location.offset..<end,
+                        first: entry.number, last: entry.number))
             }
         }
         highestNumber = max(highestNumber, index.last)
@@ -196,7 +234,9 @@ struct Recovery {
             guard let found = next(in: bytes, from: position, to: used) else {
                 isEmpty = false
                 holes.append(
-                    Hole(epoch: epoch, segment: segment, bytes: position..<used, first: highestNumber + 1))
+                    Hole(
+                        epoch: epoch, after: lastSegment, segment: segment, bytes: position..<used,
+                        first: highestNumber + 1))
                 return
             }
             let header = found.header
@@ -210,16 +250,16 @@ struct Recovery {
                 let missing = position..<found.offset
                 note(
                     Hole(
-                        epoch: epoch, segment: segment, bytes: missing, first: header.number - 1,
+                        epoch: epoch, after: lastSegment, segment: segment, bytes: missing, first: header.number - 1,
                         last: header.number - 1))
             } else if highestNumber != 0, header.number > highestNumber + 1 {
                 note(
                     Hole(
-                        epoch: lastEpoch, segment: segment, bytes: position..<found.offset, first: highestNumber + 1,
-                        last: header.number - 1))
+                        epoch: lastEpoch, after: lastSegment, segment: segment, bytes: position..<found.offset,
+                        first: highestNumber + 1, last: header.number - 1))
             }
             highestNumber = header.number
-            begin(epoch, header.number)
+            begin(epoch, header.number, in: segment)
             durable[epoch] = max(durable[epoch] ?? 0, header.durable)
             let record = UnsafeRawBufferPointer(rebasing: bytes[found.offset..<found.offset + header.length])
             let location = RecordLocation(segment: segment, offset: found.offset, length: header.length)
@@ -227,15 +267,16 @@ struct Recovery {
                 let end = found.offset + header.length
                 holes.append(
                     Hole(
-                        epoch: epoch, segment: segment, bytes: found.offset..<end, first: header.number,
-                        last: header.number))
+                        epoch: epoch, after: segment, segment: segment, bytes: found.offset..<end,
+                        first: header.number, last: header.number))
             }
             position = found.offset + RecordLayout.aligned(header.length)
         }
     }
 
-    private mutating func begin(_ epoch: UInt64, _ number: UInt64) {
+    private mutating func begin(_ epoch: UInt64, _ number: UInt64, in segment: UInt64) {
         lastEpoch = epoch
+        lastSegment = segment
         if firstNumbers[epoch] == nil { firstNumbers[epoch] = number }
     }
 
@@ -311,15 +352,16 @@ struct Recovery {
         return true
     }
 
-    /// Holes that no void record names, with what they are.
-    func unsettled() -> [(hole: Hole, isCorruption: Bool)] {
+    /// Holes that no void record names, with what made them.
+    func unsettled() -> [(hole: Hole, cause: Cause)] {
         let ordered = voids.sorted { $0.lowerBound < $1.lowerBound }
-        var result: [(Hole, Bool)] = []
+        var result: [(Hole, Cause)] = []
         for hole in holes {
+            let isUnread = unread.contains { (hole.after...hole.segment).contains($0) }
             guard let last = hole.last else {
                 // Bytes behind the last record: where the sequence goes on without a gap, nothing is missing there.
                 let isVoid = voids.contains { $0.contains(hole.first) }
-                if highestNumber < hole.first, !isVoid { result.append((hole, false)) }
+                if highestNumber < hole.first, !isVoid { result.append((hole, isUnread ? .unread : .tear)) }
                 continue
             }
             var first = hole.first
@@ -327,7 +369,8 @@ struct Recovery {
             if first > last { continue }
             var rest = hole
             rest.first = first
-            result.append((rest, hole.epoch < vouchingEpoch || durable[hole.epoch] ?? 0 >= first))
+            let wasSafe = hole.epoch < vouchingEpoch || durable[hole.epoch] ?? 0 >= first
+            result.append((rest, isUnread ? .unread : wasSafe ? .corruption : .tear))
         }
         return result
     }

@@ -13,6 +13,8 @@ struct SegmentReader {
         /// Prepared and never written to.
         var empty: [UInt64] = []
         var notes: [[UInt8]: [UInt8]] = [:]
+        /// Segments behind the last record that was read, and its own, of which the disk does not give all.
+        var unread: UInt64 = 0
         /// A segment was written with a key that was not given.
         var missingKey: UInt32?
     }
@@ -31,14 +33,16 @@ struct SegmentReader {
 
     private static let chunk = 256 << 10
 
-    /// Reads from the last segment back until one has a record, and of the others the header.
+    // Who keeps a note in each segment finds it there, however short the last one is.
+    private static let mostRead = 2
+
+    /// Reads from the last segment back until two have a record, and of the others the header.
     func findEnd(_ numbers: [UInt64]) throws(SystemError) -> End {
         var end = End()
+        var count = 0
         for number in numbers.reversed() {
-            guard end.highestNumber == 0 else {
-                let file = try calls.open(directories.journal.number, SpoolNames.segment(number), O_RDONLY)
-                defer { calls.close(file) }
-                guard let header = header(of: file), header.segment == number else { continue }
+            guard count < Self.mostRead else {
+                guard let header = try header(ofSegment: number) else { continue }
                 end.highestEpoch = max(end.highestEpoch, header.epoch)
                 if isMissing(header.key) { end.missingKey = header.key }
                 continue
@@ -46,9 +50,11 @@ struct SegmentReader {
             var probe = Recovery(unsealer)
             try read(number, into: &probe)
             if probe.missingKey != nil { end.missingKey = probe.missingKey }
+            if !probe.unread.isEmpty, count == 0 { end.unread += 1 }
+            if probe.highestNumber > 0 { count += 1 }
             end.highestEpoch = max(end.highestEpoch, probe.highestEpoch)
-            end.highestNumber = probe.highestNumber
-            end.notes = probe.notes.mapValues(\.value)
+            end.highestNumber = max(end.highestNumber, probe.highestNumber)
+            end.notes.merge(probe.notes.mapValues(\.value)) { later, _ in later }
             if !probe.empty.isEmpty { end.empty.append(number) }
         }
         return end
@@ -56,13 +62,34 @@ struct SegmentReader {
 
     private func isMissing(_ key: UInt32) -> Bool { key != 0 && unsealer.cipher.keys.key(key) == nil }
 
+    private func header(ofSegment number: UInt64) throws(SystemError) -> SegmentHeader? {
+        do throws(SystemError) {
+            let file = try calls.open(directories.journal.number, SpoolNames.segment(number), O_RDONLY)
+            defer { calls.close(file) }
+            return header(of: file).flatMap { $0.segment == number ? $0 : nil }
+        } catch {
+            guard error.isOfTheDisk else { throw error }
+            return nil
+        }
+    }
+
     private func header(of file: Int32) -> SegmentHeader? {
         bytes(of: file, at: 0, RecordLayout.block).flatMap { bytes in
             bytes.withUnsafeBytes { SegmentHeader(in: $0) }
         }
     }
 
+    /// What the disk does not give is marked as unread: the next start may have it.
     func read(_ number: UInt64, into recovery: inout Recovery) throws(SystemError) {
+        do throws(SystemError) {
+            try readFile(number, into: &recovery)
+        } catch {
+            guard error.isOfTheDisk else { throw error }
+            recovery.pass(number, error)
+        }
+    }
+
+    private func readFile(_ number: UInt64, into recovery: inout Recovery) throws(SystemError) {
         let name = SpoolNames.segment(number)
         let file = try calls.open(directories.journal.number, name, purpose == .looking ? O_RDONLY : O_RDWR)
         defer { calls.close(file) }
@@ -77,12 +104,22 @@ struct SegmentReader {
         }
         let size = min(try calls.size(file), RecordLayout.largestSegment)
         if let header = header(of: file), header.segment == number, let index = index(of: file, size, header) {
-            return recovery.read(index, epoch: header.epoch) { bytes(of: file, at: $0.offset, $0.length) }
+            var failure: SystemError?
+            recovery.read(index, epoch: header.epoch) { location in
+                do throws(SystemError) {
+                    return try exactly(file, at: location.offset, location.length)
+                } catch {
+                    failure = error
+                    return nil
+                }
+            }
+            if let failure { recovery.leaveUnread(number, failure) }
+            return
         }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: RecordLayout.block)
         defer { buffer.deallocate() }
-        let error = read(file, buffer)
-        if let error { recovery.reports.append(.unreadable(segment: number, .system(error))) }
+        let error = fill(buffer, from: file)
+        if let error { recovery.leaveUnread(number, error) }
         recovery.read(UnsafeRawBufferPointer(buffer), segment: number, isWhole: error == nil)
     }
 
@@ -109,37 +146,78 @@ struct SegmentReader {
 
     /// nil unless all of them can be had.
     func bytes(of file: Int32, at offset: Int, _ count: Int) -> [UInt8]? {
-        var isWhole = false
+        (try? exactly(file, at: offset, count)) ?? nil
+    }
+
+    /// nil when the file has not as many.
+    private func exactly(_ file: Int32, at offset: Int, _ count: Int) throws(SystemError) -> [UInt8]? {
+        var result = Result<Int, SystemError>.success(0)
         let bytes = [UInt8](unsafeUninitializedCapacity: max(count, 1)) { buffer, filled in
             let target = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
-            isWhole = (try? calls.read(file, target, at: offset)) == count
-            filled = isWhole ? count : 0
+            do throws(SystemError) {
+                let found = try calls.read(file, target, at: offset)
+                result = .success(found)
+                filled = found
+            } catch {
+                result = .failure(error)
+                filled = 0
+            }
         }
-        return isWhole ? bytes : nil
+        return try result.get() == count ? bytes : nil
     }
 
     /// Fills `bytes`, with zeros where the disk does not give them; the last reason for that.
-    private func read(_ file: Int32, _ bytes: UnsafeMutableRawBufferPointer) -> SystemError? {
+    private func fill(_ bytes: UnsafeMutableRawBufferPointer, from file: Int32) -> SystemError? {
         var failure: SystemError?
         for start in stride(from: 0, to: bytes.count, by: SegmentReader.chunk) {
-            let part = UnsafeMutableRawBufferPointer(
-                rebasing: bytes[start..<min(start + SegmentReader.chunk, bytes.count)])
-            var count = 0
-            do throws(SystemError) {
-                count = try calls.read(file, part, at: start)
-            } catch {
-                failure = error
+            let part = start..<min(start + SegmentReader.chunk, bytes.count)
+            if fill(bytes, part, from: file) == nil { continue }
+            // One bad sector costs no more than its block.
+            for block in stride(from: part.lowerBound, to: part.upperBound, by: RecordLayout.block) {
+                let end = min(block + RecordLayout.block, part.upperBound)
+                if let error = fill(bytes, block..<end, from: file) { failure = error }
             }
-            for index in count..<part.count { part[index] = 0 }
         }
         return failure
     }
 
-    func hasBody(_ number: UInt64, _ size: UInt64) -> Bool {
-        let directory = directories.bodies.number
-        guard let file = try? calls.open(directory, SpoolNames.body(number), O_RDONLY) else { return false }
-        defer { calls.close(file) }
-        guard let found = try? calls.size(file) else { return false }
-        return UInt64(clamping: found) >= size
+    private func fill(_ bytes: UnsafeMutableRawBufferPointer, _ range: Range<Int>, from file: Int32) -> SystemError? {
+        let part = UnsafeMutableRawBufferPointer(rebasing: bytes[range])
+        var count = 0
+        defer { for index in count..<part.count { part[index] = 0 } }
+        do throws(SystemError) {
+            count = try calls.read(file, part, at: range.lowerBound)
+            return nil
+        } catch {
+            return error
+        }
     }
+
+    /// False when it is certain that there is not all of it. One that an earlier start set aside, because the record of
+    /// its message could not be read then, is taken back.
+    func hasBody(_ number: UInt64, _ size: UInt64) -> Bool {
+        do throws(SystemError) {
+            let file = try openBody(number)
+            return UInt64(clamping: try calls.size(file.number)) >= size
+        } catch {
+            return error.code != ENOENT
+        }
+    }
+
+    func openBody(_ number: UInt64) throws(SystemError) -> SpoolFile {
+        let name = SpoolNames.body(number)
+        let (bodies, aside) = (directories.bodies.number, directories.aside.number)
+        do throws(SystemError) {
+            return SpoolFile(try calls.open(bodies, name, O_RDONLY), calls)
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            if purpose == .recovering { try calls.rename(aside, name, bodies, name) }
+            return SpoolFile(try calls.open(purpose == .recovering ? bodies : aside, name, O_RDONLY), calls)
+        }
+    }
+}
+
+extension SystemError {
+    /// The disk or the file system on it does not give what it was given. Anything else is of the host, and may be mended.
+    var isOfTheDisk: Bool { code == EIO || code == EUCLEAN || code == EBADMSG }
 }

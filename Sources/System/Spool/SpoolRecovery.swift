@@ -17,9 +17,8 @@ public final class SpoolRecovery {
     private let firstNewNumber: UInt64
     private var next = 0
     private var recovery: Recovery
-
-    /// As many as fit into a block with their record.
-    private static let mostVoidRanges = 200
+    /// Records were lost, and nobody knows which bodies were theirs.
+    private var hasDamage = false
 
     init(
         _ spool: DiskSpool, _ reader: SegmentReader, _ segments: [UInt64], firstNewBody: UInt64,
@@ -44,7 +43,7 @@ public final class SpoolRecovery {
             }
             if recovery.missingKey == nil {
                 defer { self.reader = nil }
-                return try end(reader)
+                return end(reader)
             }
         } catch {
             throw .system(error)
@@ -59,31 +58,51 @@ public final class SpoolRecovery {
         }
     }
 
-    private func end(_ reader: SegmentReader) throws(SystemError) -> RecoveredSpool {
-        let unsettled = recovery.unsettled()
-        for (hole, isCorruption) in unsettled { recovery.reports.append(try setAside(hole, isCorruption, reader)) }
-        // What was torn or lost, and last the numbers that this process skipped: with them it vouches for the rest.
-        let torn = unsettled.compactMap { item in item.hole.last.map { item.hole.first...$0 } }
-        let gap = recovery.highestNumber + 1...firstNewNumber - 1
-        let void = Array(torn.suffix(SpoolRecovery.mostVoidRanges)) + [gap]
-        spool.handover.put(.settle(void), isLazy: false)
+    private func end(_ reader: SegmentReader) -> RecoveredSpool {
+        let settled = settle(reader)
+        if recovery.unread.isEmpty {
+            spool.handover.put(.settle(settled), isLazy: false)
+        } else {
+            spool.keepUnread(recovery, settling: settled)
+        }
         var result = RecoveredSpool()
         result.notes = recovery.notes.mapValues(\.value).filter { spool.notes[$0.key] == nil }
         result.notes[SpoolTally.key] = nil
         spool.adopt(recovery)
         result.reports = recovery.reports
-        try addMessages(to: &result, reader)
+        addMessages(to: &result, reader)
         recovery = Recovery()
         return result
     }
 
-    /// Copies damaged bytes into `aside`; the end of a journal that was torn is only told.
-    private func setAside(
-        _ hole: Recovery.Hole, _ isCorruption: Bool, _ reader: SegmentReader
-    ) throws(SystemError) -> SpoolReport {
+    /// Tells of what is missing: the numbers that are lost for good, and last those that this process skipped. With them it
+    /// vouches for the rest, which it can only when it has read all there is.
+    private func settle(_ reader: SegmentReader) -> [ClosedRange<UInt64>] {
+        let unsettled = recovery.unsettled()
+        for (hole, cause) in unsettled {
+            switch cause {
+            case .tear: recovery.reports.append(.tornTail(segment: hole.segment, bytes: hole.bytes.count))
+            case .unread: break
+            case .corruption:
+                hasDamage = true
+                do throws(SystemError) {
+                    recovery.reports.append(hole.corruption(aside: try setAside(hole, reader)))
+                } catch {
+                    // The disk is full, it may be: the whole segment is kept instead.
+                    recovery.reports.append(hole.corruption(aside: nil))
+                    recovery.leaveUnread(hole.segment, error)
+                }
+            }
+        }
+        // A void record goes into a batch, before others.
+        let most = spool.options.segmentSize.value / 256
+        return unsettled.compactMap(\.hole.range).suffix(most) + [recovery.highestNumber + 1...firstNewNumber - 1]
+    }
+
+    /// Copies damaged bytes into `aside`; the name of the copy.
+    private func setAside(_ hole: Recovery.Hole, _ reader: SegmentReader) throws(SystemError) -> String {
         let calls = reader.calls
         let directories = reader.directories
-        guard isCorruption else { return .tornTail(segment: hole.segment, bytes: hole.bytes.count) }
         let offset = hole.bytes.lowerBound
         let name = SpoolNames.damaged(hole.segment, offset)
         let source = try calls.open(directories.journal.number, SpoolNames.segment(hole.segment), O_RDONLY)
@@ -98,21 +117,31 @@ public final class SpoolRecovery {
         try calls.write(copy, UnsafeRawBufferPointer(bytes), at: 0)
         try calls.sync(copy)
         try calls.sync(directories.aside.number)
-        return .corruption(
-            segment: hole.segment, offset: offset, bytes: hole.bytes.count, records: hole.count, aside: name)
+        return name
     }
 
     /// The live messages in order; body files without one are removed, messages without their body file are marked.
-    private func addMessages(to result: inout RecoveredSpool, _ reader: SegmentReader) throws(SystemError) {
+    private func addMessages(to result: inout RecoveredSpool, _ reader: SegmentReader) {
         let found = recovery.found(reader)
         result.messages = found.messages
         result.reports += found.reports
+        let calls = reader.calls
         let directory = reader.directories.bodies.number
-        for name in try reader.calls.list(directory) {
-            guard let number = SpoolNames.number(name, "body"), number < firstNewBody, !found.bodies.contains(number)
-            else { continue }
-            try reader.calls.unlink(directory, name)
-            result.reports.append(.bodyRemoved(name))
+        do throws(SystemError) {
+            for name in try calls.list(directory) {
+                guard let number = SpoolNames.number(name, "body"), number < firstNewBody,
+                    !found.bodies.contains(number)
+                else { continue }
+                if hasDamage || !recovery.unread.isEmpty {
+                    try calls.rename(directory, name, reader.directories.aside.number, name)
+                    result.reports.append(.bodySetAside(name))
+                } else {
+                    try calls.unlink(directory, name)
+                    result.reports.append(.bodyRemoved(name))
+                }
+            }
+        } catch {
+            result.reports.append(.bodiesLeft(.system(error)))
         }
     }
 }
