@@ -33,6 +33,29 @@ final class NumberedSource {
         return acknowledged
     }
 
+    /// What arrived at the next hop more than once though no death explains it.
+    ///
+    /// Only a relay that dies can have something brought there again: what was under way, that is the last message of a
+    /// connection that its death has cut. What it brought before has an outcome, which Queue had, or asks it for.
+    static func unexplained(_ sink: Sink) -> (repeated: Int, unexplained: [String]) {
+        let arrivals = sink.arrivals()
+        let cut = sink.cutConnections
+        var last: [String: Int] = [:]
+        for (index, arrival) in arrivals.enumerated() { last[arrival.connection] = index }
+        var copies: [String: [Int]] = [:]
+        for (index, arrival) in arrivals.enumerated() {
+            copies[arrival.content.headerField("X-Number") ?? "none", default: []].append(index)
+        }
+        let repeated = copies.filter { $0.value.count > 1 }
+        let unexplained = repeated.filter { _, indices in
+            !indices.dropLast().allSatisfy { index in
+                let connection = arrivals[index].connection
+                return cut.contains(connection) && last[connection] == index
+            }
+        }
+        return (repeated.count, unexplained.map { "\($0.key) by \($0.value.map { arrivals[$0].connection })" })
+    }
+
     /// How often each number arrived, and what is wrong with any of them.
     static func count(_ messages: [String]) -> (times: [Int: Int], halves: [String]) {
         var times: [Int: Int] = [:]

@@ -30,6 +30,11 @@ final class Sink {
         guard program.output.wait(for: "ready") != nil else { throw Failure("no sink: \(program.errors.text)") }
     }
 
+    /// Whether a client waits for the reply of a phase that was told to hang.
+    func waitForHang(_ phase: String) -> Bool {
+        eventually { lines(containing: "hangs ").contains { $0.hasSuffix(" \(phase)") } }
+    }
+
     /// A port on which nothing listens until `open` is called.
     static func closed(_ instance: Instance) throws -> Int { try Host.freePort() }
 
@@ -48,6 +53,28 @@ final class Sink {
 
     /// What arrived: one line each, `message NUMBER connection=N from=<...> to=...`.
     var messages: [String] { program.output.lines(containing: "message ") }
+
+    /// A message as it arrived, and over which connection.
+    struct Arrival {
+        let connection: String
+        let content: String
+    }
+
+    /// What arrived, in order.
+    func arrivals() -> [Arrival] {
+        messages.compactMap { line in
+            let words = line.split(separator: " ")
+            guard words.count > 2, let content = FileManager.default.contents(atPath: "\(directory)/\(words[1])") else {
+                return nil
+            }
+            return Arrival(
+                connection: String(words[2].dropFirst("connection=".count)),
+                content: String(decoding: content, as: UTF8.self))
+        }
+    }
+
+    /// The connections that have ended without QUIT.
+    var cutConnections: Set<String> { Set(lines(containing: "cut ").map { String($0.dropFirst("cut ".count)) }) }
 
     /// What it has said with that word first: `connect N from=ADDRESS`, `hello N NAME`.
     func lines(_ word: String) -> [String] { program.output.lines(containing: word) }

@@ -6,7 +6,7 @@ usage: sink.py ADDRESS PORT DIRECTORY [--tls CERTIFICATE KEY] [--immediate] [--c
 is a Unix socket
 Each message goes into a file of DIRECTORY as it came, dots undone. Input: PHASE REPLY, where PHASE is one of connect,
 hello, mail, rcpt, rcpt.USER, data, early, end, end.USER (of LMTP) and REPLY is a whole reply line; PHASE alone is as usual again; `drop PHASE` closes the
-connection there; `early REPLY` comes in the middle of the content, and the connection closes then; `limit NUMBER` takes so many recipients in one transaction, without one again any number; `PHASE hang` answers nothing until it is told otherwise. With --tls STARTTLS is offered, unless
+connection there; `early REPLY` comes in the middle of the content, and the connection closes then; `limit NUMBER` takes so many recipients in one transaction, without one again any number; `PHASE hang` answers nothing until it is told otherwise (at the end, of a message that was taken). With --tls STARTTLS is offered, unless
 `offer no`, or TLS comes first; a reply to the phase starttls may hold \\r\\n, and what follows that is sent in plain text.
 """
 import os
@@ -53,7 +53,7 @@ def wrap(connection, number, context):
 
 def serve(connection, number, directory, context, is_immediate):
     global count
-    is_secure = False
+    is_secure, has_quit = False, False
     try:
         if is_immediate:
             connection = wrap(connection, number, context)
@@ -66,6 +66,8 @@ def serve(connection, number, directory, context, is_immediate):
 
     def answer(phase, usual):
         reply = replies.get(phase, usual)
+        if reply == "hang":
+            say("hangs %d %s" % (number, phase))
         while reply == "hang":
             time.sleep(0.02)
             reply = replies.get(phase, usual)
@@ -77,7 +79,7 @@ def serve(connection, number, directory, context, is_immediate):
     sender, recipients, is_lmtp = None, [], False
     def takes(phase):
         reply = replies.get(phase, "2")
-        return reply is not None and reply[:1] in "23"
+        return reply is not None and (reply[:1] in "23" or reply == "hang")
 
     try:
         if not answer("connect", "220 sink.example.org ESMTP"):
@@ -159,6 +161,7 @@ def serve(connection, number, directory, context, is_immediate):
             elif verb == b"NOOP":
                 answer("noop", "250 2.0.0 Ok")
             elif verb == b"QUIT":
+                has_quit = True
                 connection.sendall(b"221 2.0.0 Bye\r\n")
                 break
             else:
@@ -169,6 +172,8 @@ def serve(connection, number, directory, context, is_immediate):
         pass
     finally:
         connection.close()
+        if not has_quit:
+            say("cut %d" % number)
         say("closed %d" % number)
 
 
