@@ -137,7 +137,6 @@ extension DiskSpool {
     func adopt(_ recovery: Recovery) {
         order = (recovery.segments + recovery.empty).sorted() + order
         tally.add(recovery.tail.tally(voids: recovery.voids))
-        messages.reserveCapacity(messages.count + recovery.messages.count)
         for (number, found) in recovery.messages where !found.isForgettable {
             // The body of one that is done goes now: all its outcomes are durable.
             var live = Live(

@@ -57,7 +57,7 @@ public final class DiskSpool: Spool {
     var waiting: [UInt64: Waiting] = [:]
     private var nextBody: UInt64
     var cache: ContentCache
-    var messages: [UInt64: Live] = [:]
+    var messages = LiveTable()
     var notes: [[UInt8]: Kept] = [:]
     /// Segments in use, in their order; the last is being written. Those of earlier lives come with their recovery.
     var order: [UInt64] = []
