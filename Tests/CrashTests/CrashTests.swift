@@ -102,7 +102,7 @@ private let wanted = getenv("MARTLET_CRASH_STATES").flatMap { Int(String(cString
             // A spool that cannot be made is told of, and there is no mail in it yet.
             guard let life = try? Life(DiskImage(), Account(), calls: calls, options: Life.options(), seed: seed)
             else { continue }
-            life.run(rounds: 10)
+            #expect(life.run(rounds: 10, settles: true) == [], "\(fault) \(times) times at call \(number)")
             var matrix = Matrix(bound: 2, seed: seed &+ UInt64(number))
             matrix.secondLifeEvery = nil
             matrix.momentEvery = 8

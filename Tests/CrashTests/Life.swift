@@ -60,8 +60,10 @@ final class Life {
         calls.note(fact)
     }
 
-    /// So many rounds, each of some things that are asked together; then the crash.
-    func run(rounds: Int) {
+    /// So many rounds, each of some things that are asked together; then the crash. With `settles` a well disk has time
+    /// before it; what is wrong then.
+    @discardableResult
+    func run(rounds: Int, settles: Bool = false) -> [String] {
         var isDraining = false
         for _ in 0..<rounds {
             // Cleaning has something to do where more mail goes than comes.
@@ -77,17 +79,20 @@ final class Life {
             }
         }
         opened.spool.runUntilIdle()
+        let unsafe = settles ? settle() : []
         movedRecords = opened.spool.statistics.movedRecords
         opened.spool.abandon()
+        return unsafe
     }
 
     /// Lets a second pass, after which no outcome may be left that is not durable.
-    func settle() -> [String] {
+    private func settle() -> [String] {
+        calls.faults = nil
         calls.milliseconds += 1_001
         opened.spool.runUntilIdle()
-        return account.sent.values.flatMap { sent in
-            sent.outcomes.filter { $0.value.safe < $0.value.all.count }.map {
-                "outcome of envelope \($0.key) of message \(MessageID(sent.id)) is not safe after a second"
+        return opened.spool.messages.flatMap { number, live in
+            live.outcomes.filter { $0.kept.pending > 0 }.map {
+                "outcome of envelope \($0.envelope) of message \(number) is not safe after a second"
             }
         }
     }
