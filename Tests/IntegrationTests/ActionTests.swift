@@ -422,6 +422,45 @@ extension WholeHouse.Private {
             try instance.stop()
         }
 
+        @Test func `an mbox that others have locked fills no memory, and gets its mail when it is free`() throws {
+            let instance = try Instance()
+            let person = "user051"
+            let box = "/var/mail/\(person)"
+            let lock = "\(box).lock"
+            try "1".write(toFile: lock, atomically: true, encoding: .utf8)
+            defer { for path in [box, lock] { unlink(path) } }
+            try instance.start(
+                """
+                listen on 127.0.0.1 port \(instance.port)
+                action "local" mbox
+                match for domain "example.org" action "local"
+
+                """)
+            let line = String(repeating: "0123456789abcde", count: 4) + "\n"
+            let large = String(repeating: line, count: 42_000)
+            for number in 1...4 {
+                try instance.submit(to: ["\(person)@example.org"], "Subject: \(number)\n\n\(large)")
+            }
+            let isTooMuch = instance.log.wait(for: "too much mail waits for it", seconds: 60) != nil
+            #expect(isTooMuch, "\(instance.lastWords)")
+            let agents = instance.descendants().filter { $0.name == "martlet-mailbox" }
+            #expect(!agents.isEmpty)
+            for agent in agents {
+                let peak = try #require(agent.peakMemory())
+                #expect(peak < HouseProcess.memoryLimit, "\(peak >> 10) KB")
+            }
+            unlink(lock)
+            let isEmpty = try eventually(within: 90) {
+                try instance.control("schedule", "all")
+                return try instance.isQueueEmpty(within: 1)
+            }
+            #expect(isEmpty, "\(instance.queueText) \(instance.lastWords)")
+            let text = try String(contentsOfFile: box, encoding: .utf8)
+            for number in 1...4 { #expect(text.components(separatedBy: "\nSubject: \(number)\n").count == 2) }
+            #expect(text.utf8.count > 4 * large.utf8.count)
+            try instance.stop()
+        }
+
         @Test func `a full mailbox takes its mail when there is room again`() throws {
             let instance = try Instance()
             let person = "user050"

@@ -24,6 +24,7 @@ final class AgentProcess {
     private var local: Peer<LocalToMailbox, MailboxToLocal>?
     private var current: (sink: any MessageSink, left: UInt64)?
     private var mboxes: [String: MboxQueue] = [:]
+    private let waitingMail = MboxQueue.WaitingMail()
     private var folders: [String: MaildirFolder] = [:]
     private var ended: [MaildirMessage] = []
     private var commands: CommandRunner?
@@ -204,7 +205,7 @@ final class AgentProcess {
 
     private func mbox(_ path: String, _ kind: MboxFile.Kind) -> MboxQueue {
         if let queue = mboxes[path] { return queue }
-        let queue = MboxQueue(path, kind) { [unowned self] in answer($0, $1) }
+        let queue = MboxQueue(path, kind, waitingMail) { [unowned self] in answer($0, $1) }
         mboxes[path] = queue
         return queue
     }

@@ -13,14 +13,19 @@ final class MboxQueue {
     private static let patienceMilliseconds: UInt64 = 30_000
     // A message up to this size is written in one go; a longer one as it comes.
     private static let gatheredBytes = 4 << 20
-    // What may wait in memory while somebody else has the lock.
-    private static let mostWaitingBytes = 64 << 20
+    /// What waits in the memory of one agent while somebody else has the locks.
+    final class WaitingMail {
+        // With the space that growing takes, an agent stays below 24 MB.
+        static let mostBytes = 8 << 20
+        fileprivate(set) var bytes = 0
+    }
 
     /// A message of this queue; its sink.
     final class Entry: MessageSink {
         let id: EnvelopeID
         fileprivate var text = MboxText()
-        fileprivate var buffer: [UInt8]
+        fileprivate var buffer: [UInt8] { didSet { count() } }
+        private var counted = 0
         fileprivate var isComplete = false
         fileprivate var start: off_t?
         fileprivate var outcome: MailboxOutcome?
@@ -31,14 +36,20 @@ final class MboxQueue {
             self.queue = queue
             let time = separatorTime(SystemClock.now())
             buffer = MboxText.separatorLine(delivery.sender, time: time) + delivery.addedFields
+            count()
+        }
+
+        private func count() {
+            queue.waiting.bytes += buffer.count - counted
+            counted = buffer.count
         }
 
         func append(_ content: [UInt8]) {
             guard outcome == nil else { return }
             text.append(content, to: &buffer)
             if buffer.count > MboxQueue.gatheredBytes { queue.work() }
-            if buffer.count > MboxQueue.mostWaitingBytes {
-                outcome = .deferred("The mailbox is locked and the message too large to wait")
+            if outcome == nil, queue.waiting.bytes > WaitingMail.mostBytes {
+                outcome = .deferred("The mailbox is locked, and too much mail waits for it")
                 buffer = []
             }
         }
@@ -46,6 +57,7 @@ final class MboxQueue {
         func end() {
             if outcome == nil { text.finish(into: &buffer) }
             isComplete = true
+            if start == nil, let outcome { queue.leave(self, outcome) }
             queue.work()
         }
 
@@ -54,6 +66,7 @@ final class MboxQueue {
 
     private let path: String
     private let kind: MboxFile.Kind
+    private let waiting: WaitingMail
     private let answer: (EnvelopeID, MailboxOutcome) -> Void
     private var entries: [Entry] = []
     private var written: [Entry] = []
@@ -62,9 +75,13 @@ final class MboxQueue {
     private var deadline: UInt64?
     private var isCommitPlanned = false
 
-    init(_ path: String, _ kind: MboxFile.Kind, answer: @escaping (EnvelopeID, MailboxOutcome) -> Void) {
+    init(
+        _ path: String, _ kind: MboxFile.Kind, _ waiting: WaitingMail,
+        answer: @escaping (EnvelopeID, MailboxOutcome) -> Void
+    ) {
         self.path = path
         self.kind = kind
+        self.waiting = waiting
         self.answer = answer
     }
 
@@ -81,6 +98,12 @@ final class MboxQueue {
         }
         commit()
         file = nil
+    }
+
+    /// One that was refused waits for no lock.
+    fileprivate func leave(_ entry: Entry, _ outcome: MailboxOutcome) {
+        entries.removeAll { $0 === entry }
+        answer(entry.id, outcome)
     }
 
     fileprivate func work() {
@@ -111,7 +134,7 @@ final class MboxQueue {
             entry.outcome = .failure(error, "Cannot write to the mailbox")
             if let start = entry.start { try? file.truncate(to: start) }
         }
-        entry.buffer.removeAll()
+        entry.buffer = []
     }
 
     private func commit() {
