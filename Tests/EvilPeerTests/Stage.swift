@@ -38,7 +38,7 @@ final class Stage {
     private var logPath: String { "\(directory)/log" }
 
     /// `evil` is the name of the program that is exchanged.
-    init(_ evil: String, _ order: String) throws {
+    init(_ evil: String, _ order: String, hasTLS: Bool = false) throws {
         self.evil = evil
         var template = Array("/tmp/evil.XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw StageError("mkdtemp") }
@@ -50,8 +50,22 @@ final class Stage {
             try put(name == evil ? "evil-peer" : name, as: name)
         }
         try give(order)
+        var (pki, tls) = ("", "")
+        if hasTLS {
+            let words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=mx.example.org"
+            let files = ["-keyout", "\(directory)/key", "-out", "\(directory)/certificate"]
+            guard try run("openssl", words.split(separator: " ").map(String.init) + files) == 0 else {
+                throw StageError("openssl req")
+            }
+            if geteuid() == 0 {
+                for name in ["key", "certificate"] { chown("\(directory)/\(name)", Stage.nobody, Stage.nobody) }
+            }
+            pki = "pki \"mx.example.org\" cert \"\(directory)/certificate\" key \"\(directory)/key\""
+            tls = "tls pki \"mx.example.org\""
+        }
         let configuration = """
-            listen on 127.0.0.1 port \(port)
+            \(pki)
+            listen on 127.0.0.1 port \(port) \(tls)
             action "local" maildir "\(directory)/mail/%{user.username}/Maildir"
             action "out" relay host smtp://127.0.0.1:9
             match for domain "example.org" action "local"
@@ -86,6 +100,30 @@ final class Stage {
         chmod(target, 0o755)
     }
 
+    /// Runs a program of the host, or of ours by its path, without input and output: its exit status.
+    @discardableResult
+    func run(_ program: String, _ arguments: [String]) throws -> Int32 {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [program] + arguments
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    /// Whether the first listener comes to terms with a client about TLS.
+    func canHandshake() throws -> Bool {
+        try run("openssl", ["s_client", "-connect", "127.0.0.1:\(port)", "-starttls", "smtp", "-brief"]) == 0
+    }
+
+    /// Has everything in the queue tried now.
+    func schedule() throws {
+        try run("\(programDirectory)/martletctl", ["--instance", directory, "schedule", "all"])
+    }
+
     /// What the next of its processes will do.
     func give(_ order: String) throws {
         let text = order.replacingOccurrences(of: "FILE", with: forbiddenFile)
@@ -108,6 +146,7 @@ final class Stage {
         process.currentDirectoryURL = URL(fileURLWithPath: "/")
         process.environment = [
             "PATH": "/usr/bin:/bin", "MARTLET_ALIVE_INTERVAL_MS": "200", "MARTLET_ALIVE_LIMIT_MS": "4000",
+            "MARTLET_AGENT_LIMIT_MS": "2000",
         ]
         _ = FileManager.default.createFile(atPath: logPath, contents: nil)
         process.standardError = FileHandle(forWritingAtPath: logPath)

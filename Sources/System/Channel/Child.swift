@@ -17,6 +17,12 @@ public struct PeerGrant: Hashable, Sendable {
     public let role: Role
     public let generation: UInt32
     public let worker: UInt16
+
+    public init(role: Role, generation: UInt32, worker: UInt16) {
+        self.role = role
+        self.generation = generation
+        self.worker = worker
+    }
 }
 
 /// A child of Parent from its first instruction to its last: hears its assignment over descriptor 3, takes what it is

@@ -35,24 +35,36 @@ extension EvilProcess {
         return mailbox
     }
 
-    /// Another claim for each life of a worker; half of them to Queue, half to Lookup.
+    // The Listeners are the last to be started, and nobody else is replaced: their lives have consecutive numbers.
+    private static let firstGeneration = 7
+    private static let claimsToQueue = 11
+    private static let claimsToLookup = 4
+
+    /// Another claim for each life of a worker, all of them in turn.
     func claim(on edge: RawEdge) async {
         await edge.greet()
-        let turn = Int(child.assignment.generation)
-        if edge.grant.role == .lookup, turn % 3 == 0 {
-            switch turn / 3 % 4 {
+        let all = Self.claimsToQueue + Self.claimsToLookup
+        let turn = (Int(child.assignment.generation) - Self.firstGeneration) % all
+        switch edge.grant.role {
+        case .queue where turn < Self.claimsToQueue: await claim(of: edge, turn)
+        case .lookup where turn >= Self.claimsToQueue:
+            switch turn - Self.claimsToQueue {
             case 0: await edge.say(expansion(of: "news", statement: 999), correlation: 1)
             case 1: await edge.say(expansion(of: "news", isAuthenticated: true), correlation: 1)
             case 2: await edge.say(expansion(of: "news", isInternal: true), correlation: 1)
             default: await edge.say(expansion(of: "news", address: nil), correlation: 1)
             }
+        case .queue, .lookup, .parent, .listener, .resolver, .relay, .local, .keys, .account, .mailbox, .control,
+            .table:
+            break
         }
-        if edge.grant.role == .queue, turn % 3 != 0 { await claim(of: edge, turn - turn / 3) }
     }
 
     private func ids(_ edge: RawEdge) async -> [MessageID] {
-        for (message, _) in await edge.await(QueueToListener.self) {
-            if case .ids(let ids) = message { return ids }
+        while edge.isOpen {
+            for (message, _) in await edge.await(QueueToListener.self) {
+                if case .ids(let ids) = message { return ids }
+            }
         }
         return []
     }
@@ -68,7 +80,7 @@ extension EvilProcess {
                         message: id, session: SessionID(1), envelopes: envelopes, pieces: pieces,
                         request: MessageRequest())), correlation: 1)
         }
-        switch turn % 11 {
+        switch turn {
         case 0: await edge.say(ListenerToQueue.content(foreign, [65]))
         case 1: await commit(foreign, 1, [])
         case 2: await edge.say(ListenerToQueue.rollback(foreign))
@@ -84,7 +96,8 @@ extension EvilProcess {
         case 8: await commit(own, 0, [])
         case 9: await edge.say(ListenerToQueue.injected(.accepted(own)))
         default:
-            for _ in 0..<300 { await edge.say(ListenerToQueue.content(own, content)) }
+            // At once: in pieces it could be that the disk keeps up with it, which is no offence.
+            await edge.say(ListenerToQueue.content(own, [UInt8](repeating: 65, count: 2 << 20)))
         }
     }
 

@@ -11,6 +11,7 @@ final class EvilProcess: DaemonProcess {
     let child: Child
     let order: Order
     var edges: [RawEdge] = []
+    var signatures = 0
     private var isUnleashed = false
     private let timer = Timer()
 
@@ -66,7 +67,8 @@ final class EvilProcess: DaemonProcess {
         case .queue: await command(edge)
         case .relay, .local: await pretend(on: edge)
         case .resolver: await misname(edge)
-        case .keys, .parent, .account, .mailbox, .control, .table: await edge.greet()
+        case .keys: await missign(edge)
+        case .parent, .account, .mailbox, .control, .table: await edge.greet()
         }
     }
 }

@@ -169,6 +169,36 @@ extension EvilProcess {
         }
     }
 
+    // MARK: Keys
+
+    /// Signs everything with something else than a signature.
+    func missign(_ edge: RawEdge) async {
+        await edge.greet()
+        await serve(edge) {
+            for (message, correlation) in edge.heard(ToKeys.self) {
+                let reply = correlation | Frame.replyBit
+                switch message {
+                case .holds:
+                    await edge.say(FromKeys.held, correlation: reply)
+                case .sign:
+                    signatures += 1
+                    let answer: FromKeys =
+                        switch signatures % 5 {
+                        case 0: .signature([])
+                        case 1: .signature([UInt8](repeating: 0x30, count: 72))
+                        case 2: .signature([UInt8](repeating: 0xFF, count: 100_000))
+                        case 3: .held
+                        default: .refused(String(repeating: "forged\nline", count: 50_000))
+                        }
+                    await edge.say(answer, correlation: reply)
+                    report("signed")
+                }
+                await edge.say(FromKeys.held, correlation: reply)
+                await edge.say(FromKeys.held, correlation: .max)
+            }
+        }
+    }
+
     // MARK: Everyone to Parent
 
     /// Says over the channel itself what a child does not say; another thing in each life.

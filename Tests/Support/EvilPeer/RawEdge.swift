@@ -37,7 +37,7 @@ final class RawEdge {
         await send(frame(message, correlation: correlation))
     }
 
-    /// Sends as far as the other side takes it within half a second.
+    /// Sends until the other side has taken nothing for half a second.
     func send(_ bytes: [UInt8], passing passed: Int32 = -1) async {
         var start = 0
         var pauses = 0
@@ -54,6 +54,7 @@ final class RawEdge {
             case .success(let count):
                 start += count
                 passed = -1
+                pauses = 0
             case .failure:
                 isOpen = false
             }
