@@ -154,6 +154,55 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        @Test func `a paused envelope waits, whatever is scheduled, until it is resumed`() throws {
+            let (instance, sink) = try start(2)
+            let id = try #require(try identifiers(instance).first)
+            #expect(try instance.control("pause", "envelope", id).status == 0)
+            #expect(try instance.control("resume", "mta").status == 0)
+            try instance.control("schedule", "all")
+            let isOther = try eventually { try identifiers(instance) == [id] }
+            #expect(isOther, "\(instance.queueText)")
+            #expect(sink.messages.count == 1)
+            #expect(instance.queueText.contains("|suspend|"))
+            // Also in the next life.
+            try instance.stop()
+            try instance.start()
+            try instance.control("schedule", "all")
+            #expect(instance.queueText.contains("|suspend|"))
+            #expect(try instance.control("resume", "envelope", id).status == 0)
+            #expect(sink.waitForMessages(2))
+            #expect(try instance.isQueueEmpty())
+            try instance.stop()
+        }
+
+        @Test func `log verbose says more, and log brief no more`() throws {
+            let instance = try Instance()
+            try instance.start(instance.usual())
+            func replaceResolver() throws {
+                let before = instance.log.lines.count
+                let old = try #require(instance.daemons().first { $0.role == "resolver" })
+                kill(old.pid, SIGKILL)
+                #expect(instance.log.wait(for: "lost child: resolver", from: before) != nil)
+                let isReplaced = eventually {
+                    instance.daemons().contains { $0.role == "resolver" && $0.pid != old.pid }
+                }
+                #expect(isReplaced)
+                // Whoever answers is ready, and that was said before.
+                try instance.submit(to: ["\(instance.people[0])@example.org"])
+            }
+            func debugLines() -> Int { instance.log.lines(containing: "debug: resolver is ready").count }
+
+            #expect(debugLines() == 0)
+            #expect(try instance.control("log", "verbose").status == 0)
+            try replaceResolver()
+            #expect(instance.log.wait(for: "debug: resolver is ready") != nil, "\(instance.lastWords)")
+            #expect(try instance.control("log", "brief").status == 0)
+            try replaceResolver()
+            #expect(try instance.control("show", "status").status == 0)
+            #expect(debugLines() == 1)
+            try instance.stop()
+        }
+
         @Test func `without a server martletctl says so`() throws {
             let instance = try Instance()
             let result = try instance.control("show", "queue")

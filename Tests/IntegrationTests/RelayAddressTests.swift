@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import Foundation
+import Glibc
 import Testing
 
 extension WholeHouse.Private {
@@ -183,6 +184,62 @@ extension WholeHouse.Unprivileged {
             let all = notices()
             #expect(all.count == 1 && all[0].contains("bob@round.example.com"), "\(all)")
             for instance in instances { try instance.stop() }
+        }
+    }
+}
+
+extension WholeHouse.Private {
+    /// What the system's files say of names.
+    struct SystemFiles {
+        @Test func `a host whose line in the hosts file has changed is found without a restart`() throws {
+            let path = "/etc/hosts"
+            let before = try String(contentsOfFile: path, encoding: .utf8)
+            defer { try? before.write(toFile: path, atomically: false, encoding: .utf8) }
+            // Nobody listens there.
+            try (before + "127.0.0.9 moved.example.net\n").write(toFile: path, atomically: false, encoding: .utf8)
+            let instance = try Instance()
+            let sink = try Sink(instance)
+            try instance.start(instance.usual(relay: "host smtp://moved.example.net:\(sink.port)"))
+            try instance.submit(to: ["bob@example.com"])
+            #expect(instance.log.wait(for: "result=\"TempFail\"") != nil, "\(instance.lastWords)")
+            try (before + "127.0.0.1 moved.example.net\n").write(toFile: path, atomically: false, encoding: .utf8)
+            let isDelivered = try eventually {
+                try instance.control("schedule", "all")
+                return sink.messages.count == 1
+            }
+            #expect(isDelivered, "\(instance.lastWords)")
+            #expect(try instance.isQueueEmpty())
+            try instance.stop()
+        }
+
+        @Test func `a name server that never answers holds the greeting up for five seconds`() throws {
+            let script = """
+                import socket, sys
+                server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                server.bind(("127.0.0.1", 53))
+                print("bound", flush=True)
+                while server.recv(4096): print("asked", flush=True)
+                """
+            let server = try Program(["python3", "-c", script])
+            defer { server.kill(SIGKILL) }
+            try #require(server.output.wait(for: "bound") != nil, "\(server.errors.text)")
+            let address = "192.0.2.77"
+            try #require(try Program.run(["ip", "address", "add", "\(address)/32", "dev", "lo"]).status == 0)
+            defer { _ = try? Program.run(["ip", "address", "del", "\(address)/32", "dev", "lo"]) }
+            let instance = try Instance()
+            try instance.start(instance.usual(extra: "listen on \(address) port \(instance.port)"))
+            let start = Deadline.now
+            let client = try SMTPClient(port: instance.port, address: address, from: address)
+            try client.greet()
+            let waited = Deadline.now - start
+            try client.say("QUIT", "221")
+            #expect(server.output.wait(for: "asked") != nil)
+            #expect(
+                instance.log.wait(for: "smtp connected address=\(address) host=<unknown>") != nil,
+                "\(instance.lastWords)")
+            // Nothing else ends before; the question itself is given up far later than twice the bound.
+            #expect((4_900...10_000).contains(waited), "\(waited) ms")
+            try instance.stop()
         }
     }
 }

@@ -69,6 +69,65 @@ extension WholeHouse.Unprivileged {
             try instance.stop()
         }
 
+        private static let macros = """
+            where = "example.org"
+            action "local" maildir
+            match for domain $where action "local"
+
+            """
+
+        @Test func `n and v print the configuration as it was understood, with the macros of D`() throws {
+            let instance = try Instance()
+            try instance.write(Self.macros)
+            func check(_ options: String...) throws -> Program.Result {
+                try Program.run(
+                    [Host.program("martletd")] + options + ["-f", instance.configurationPath], as: instance.owner)
+            }
+            let written = try check("-nv")
+            #expect(written.status == 0)
+            #expect(written.output.contains("example.org"), "\(written.output)\(written.errors)")
+            let defined = try check("-D", "where=example.net", "-n", "-v")
+            #expect(defined.status == 0)
+            #expect(defined.output.contains("example.net"), "\(defined.output)\(defined.errors)")
+            #expect(!defined.output.contains("example.org"))
+            let quiet = try check("-n", "-Dwhere=example.net")
+            #expect(quiet.status == 0 && !quiet.output.contains("example"), "\(quiet.output)")
+        }
+
+        @Test func `a macro of D is in force in the server`() throws {
+            let instance = try Instance()
+            let configuration = "listen on 127.0.0.1 port \(instance.port)\n" + Self.macros
+            try instance.start(configuration, ["-D", "where=example.net"])
+            let client = try instance.client()
+            try client.greet()
+            try client.say("MAIL FROM:<alice@example.com>", "250")
+            try client.say("RCPT TO:<\(instance.people[0])@example.net>", "250")
+            try client.say("RCPT TO:<\(instance.people[0])@example.org>", "550")
+            try client.say("QUIT", "221")
+            try instance.stop()
+        }
+
+        @Test func `with F it stays in the foreground, and logs to the system`() throws {
+            let instance = try Instance()
+            try instance.write(instance.usual())
+            let program = try Program(
+                [Host.program("martletd"), "-F", "-f", instance.configurationPath, "--instance", instance.directory],
+                as: instance.owner)
+            defer { program.kill(SIGKILL) }
+            let serves = try eventually { try instance.control("show", "status").status == 0 }
+            #expect(serves, "\(program.errors.text)")
+            // It is the server itself, not one that waits for it.
+            #expect(HouseProcess(program.pid)?.name == "martletd")
+            #expect(HouseProcess.descendants(of: program.pid).contains { $0.role == "queue" })
+            try instance.submit(to: ["\(instance.people[0])@example.org"])
+            #expect(instance.mailbox(instance.people[0]).waitForMessages(1))
+            // What has no system log to go to is said here, as anything is that stays.
+            let hasLog = access("/dev/log", F_OK) == 0
+            #expect(program.errors.text.contains("mda delivery") == !hasLog, "\(program.errors.text)")
+            program.kill(SIGTERM)
+            #expect(program.wait(seconds: 30) == 0)
+        }
+
         @Test func `one without privileges says that nothing is separated`() throws {
             let instance = try Instance(unprivileged: true)
             try instance.start(instance.usual())
