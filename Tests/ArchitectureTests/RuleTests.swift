@@ -95,6 +95,42 @@ final class FakeHouse {
         #expect(try violations(adding: "Sources/System/CPosix/x.c", "/* SPDX-License-Identifier: ISC */\n") == [])
     }
 
+    private static let licenseOfC = "/* SPDX-License-Identifier: ISC */\n"
+
+    @Test(arguments: [
+        ("Sources/Daemons/Queue/x.c", "int x;"), ("Sources/Core/Bytes/x.h", "int x;"),
+        ("Sources/System/Spool/x.c", "int x;"), ("Sources/System/CEvent/x.h", "#include <event2/event.h>"),
+        ("Sources/System/CEvent/shim.h", String(repeating: "int x;\n", count: 10)),
+        ("Sources/System/CPosix/x.c", "#include <openssl/evp.h>"), ("Sources/System/CPosix/x.c", "  strcpy(a, b);"),
+        ("Sources/System/CPosix/x.c", "if (system(\"true\"))"),
+        ("Sources/System/CSigner/x.c", "#include <unistd.h>"),
+        ("Sources/System/CSigner/x.c", "#include <sys/socket.h>"),
+        ("Sources/System/CSigner/include/x.h", "#include <event2/event.h>"),
+    ])
+    func `C where it may not be, or that calls what it may not, is found`(path: String, text: String) throws {
+        let found = try violations(adding: path, Self.licenseOfC + text + "\n")
+        #expect(found.count == 1)
+        #expect(found.first?.hasPrefix(path) == true)
+    }
+
+    @Test(arguments: [
+        ("Sources/System/CPosix/x.c", "#include <sys/socket.h>\n/* no strcpy here */"),
+        ("Sources/System/CSigner/x.c", "#include \"CSigner.h\"\n#include <openssl/evp.h>\n#include <string.h>"),
+        ("Sources/System/CEvent/shim.h", "#include <event2/event.h>"), ("Tests/Fuzz/CFuzzer/x.c", "int x;"),
+    ])
+    func `C in its place is left alone`(path: String, text: String) throws {
+        #expect(try violations(adding: path, Self.licenseOfC + text + "\n") == [])
+    }
+
+    @Test func `more C than the house allows itself is found`() throws {
+        let rest = String(repeating: "int x;\n", count: 599)
+        var files = Self.good
+        files["Sources/System/CPosix/x.c"] = Self.licenseOfC + rest
+        #expect(Rules(tree: try FakeHouse(files).tree).violations == [])
+        files["Sources/System/CPosix/y.c"] = Self.licenseOfC + rest
+        #expect(Rules(tree: try FakeHouse(files).tree).violations == ["CPosix: 1200 lines of C, 700 are allowed"])
+    }
+
     @Test func `a file of 600 lines may be and one of 601 may not`() throws {
         let rest = String(repeating: "\n", count: 599)
         #expect(try violations(adding: "Sources/Core/Mail/X.swift", Self.license + rest) == [])

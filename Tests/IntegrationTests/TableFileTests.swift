@@ -106,6 +106,17 @@ extension WholeHouse.Unprivileged {
             #expect(try files.tool("makemap", ["-t", "aliases", text]).status == 0)
             try instance.start(configuration(instance, "db:\(text).db"))
             #expect(try answer(instance, "team@example.org")?.hasPrefix("550") == true)
+            // Its program has given up what it does not need, as the daemons have.
+            let program = try #require(instance.descendants().first { $0.name == "martlet-table" })
+            #expect(program.status["Seccomp"] == "2" && program.status["NoNewPrivs"] == "1", "\(program)")
+            #expect(program.status["CapEff"].flatMap { UInt64($0, radix: 16) } == 0)
+            if instance.isSeparated {
+                let user = try #require(Host.account("_martletu"))
+                #expect(Set(program.uids) == ["\(user.uid)"])
+                // Who may not look into a process sees its files as root's.
+                var facts = stat()
+                #expect(stat("/proc/\(program.pid)/environ", &facts) == 0 && facts.st_uid == 0)
+            }
             try files.write("people", "team: \(person)\n")
             let made = try files.tool(
                 "newaliases", ["--instance", instance.directory, "-f", instance.configurationPath])

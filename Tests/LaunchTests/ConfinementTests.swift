@@ -32,6 +32,15 @@ import Testing
         }
     }
 
+    @Test(arguments: ProfileTests.daemons + ["table", "mailbox"])
+    func `nobody of the same user may look into its memory`(program: String) throws {
+        for start in Probe.Start.possible where start == .unprivileged || ProfileTests.daemons.contains(program) {
+            let outcome = try Probe(program, start).attempt("getpid")
+            #expect(outcome.isReady, "\(outcome.lines)")
+            #expect(!outcome.isDumpable, "\(program) \(start)")
+        }
+    }
+
     @Test(arguments: ProfileTests.daemons) func `limits are lowered`(daemon: String) throws {
         guard geteuid() == 0 else { return print("not root: limits of daemons are not read") }
         let limits = try Probe(daemon, .asRoot).attempt("getpid").limits.split(separator: "\n")

@@ -27,6 +27,8 @@ struct Probe {
         /// /proc/PID/status and other files of the process after its confinement, before its attempt.
         var processStatus: [String: String] = [:]
         var limits = ""
+        /// Whether others of its user could read its memory: the kernel gives their files in /proc to root if not.
+        var isDumpable = true
         var namespaces: [String: String] = [:]
 
         /// What the attempt returned, nil when it was not survived.
@@ -102,6 +104,8 @@ struct Probe {
             outcome.processStatus[String(parts[0])] = parts[1].split(whereSeparator: { $0 == " " || $0 == "\t" })
                 .joined(separator: " ")
         }
+        var facts = stat()
+        if stat("/proc/\(pid)/environ", &facts) == 0 { outcome.isDumpable = facts.st_uid != 0 }
         guard geteuid() == 0 else { return }
         outcome.limits = try Probe.read("/proc/\(pid)/limits")
         for name in ["net", "ipc", "mnt"] { outcome.namespaces[name] = Probe.link("/proc/\(pid)/ns/\(name)") }

@@ -155,6 +155,41 @@ import Testing
         #expect(try Probe("keys").attempt("abort").status == .signalled(SIGABRT))
     }
 
+    @Test func `a program of a table reads what it was given, and does nothing else`() throws {
+        // It is started as its user and never was root.
+        for words in Self.forbidden {
+            let outcome = try Probe("table").attempt(words)
+            #expect(outcome.isReady, "\(outcome.lines)")
+            #expect(outcome.status == .signalled(SIGSYS), "\(words) \(outcome.lines)")
+        }
+        let changes = [
+            ["unlinkat", "-100", "text:/tmp/no"], ["mkdirat", "-100", "text:/tmp/no", "448"],
+            ["renameat2", "-100", "text:/no", "-100", "text:/nor"], ["ftruncate", "0"], ["truncate", "text:/no"],
+            ["linkat", "-100", "text:/no", "-100", "text:/n"], ["socket", "2", "1"], ["socket", "2", "2"],
+            ["connect", "0"], ["bind", "0"],
+        ]
+        for words in changes {
+            let outcome = try Probe("table").attempt(words)
+            #expect(outcome.status == .signalled(SIGSYS), "\(words) \(outcome.lines)")
+        }
+        let calls = [
+            ["getpid"], ["mmap", "0", "4096", "3", "34", "-1"], ["dup", "1"],
+            ["newfstatat", "-100", "text:/", "page", "0"],
+            ["fcntl", "1", "3"],
+        ]
+        for words in calls {
+            let outcome = try Probe("table").attempt(words)
+            #expect((outcome.result?.value ?? -1) >= 0, "\(words) \(outcome.lines)")
+        }
+        let status = try Probe("table").attempt("getpid").processStatus
+        #expect(status["NoNewPrivs"] == "1" && status["Seccomp"] == "2" && status["Threads"] == "1", "\(status)")
+        guard Landlock.version != nil else { return print("no Landlock here: it is not tested") }
+        // Nothing was given to this one: no file is read, and none made.
+        for words in [["openat", "-100", "text:/etc/passwd"], ["openat", "-100", "text:/tmp/no", "65", "384"]] {
+            #expect(try Probe("table").attempt(words).result?.code == EACCES, "\(words)")
+        }
+    }
+
     @Test func `an agent of a user runs nothing unless it was started for that`() throws {
         #expect(try Probe("mailbox").attempt("execve", "text:/bin/true").status == .signalled(SIGSYS))
         #expect(try Probe("mailbox").attempt("socket", "2", "1").status == .signalled(SIGSYS))
