@@ -34,11 +34,20 @@ import Testing
         }
         #expect(table.count == expected.count)
         #expect(table.allSatisfy { expected[$0.number] == $0.live.finals && $0.live.location.segment == $0.number })
-        #expect(Array(table).count == expected.count)
+        #expect(table.map(\.number) == expected.keys.sorted())
         for number in 1...3001 as ClosedRange<UInt64> { #expect(table[number]?.finals == expected[number]) }
         for number in expected.keys { table[number] = nil }
         #expect(table.count == 0 && Array(table).isEmpty)
         table[7] = live(7)
         #expect(table.map(\.number) == [7])
+    }
+
+    @Test func `has full pages when old messages are found behind new ones`() {
+        var table = LiveTable()
+        // New ones first, and then, in their order, those that were there before.
+        for number in 10_000..<20_000 as Range<UInt64> { table[number] = live(number) }
+        for number in 1..<10_000 as Range<UInt64> { table[number] = live(number) }
+        #expect(table.map(\.number) == Array(1..<20_000))
+        #expect(table.pageCount == 20_000 / 512 + 2)
     }
 }

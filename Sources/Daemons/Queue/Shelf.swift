@@ -42,7 +42,7 @@ struct Shelf {
         var offset: Int
     }
 
-    private var rows: [UInt32: [UInt8]] = [:]
+    private var rows = RowStore()
     private var further: [UInt32: [[UInt8]]] = [:]
     private var pool = TextPool()
     /// Recipients of all messages.
@@ -55,16 +55,16 @@ struct Shelf {
     private static let fixedSize = 12
 
     var messageCount: Int { rows.count }
-    /// All rows together, without what each array costs beside its bytes.
+    /// All rows together, without what each costs beside its bytes.
     var rowBytes: Int {
-        rows.values.reduce(0) { $0 + $1.count } + further.values.joined().reduce(0) { $0 + $1.count }
+        rows.liveBytes + further.values.joined().reduce(0) { $0 + $1.count }
     }
     var textCount: Int { pool.count }
 
-    func contains(_ id: MessageID) -> Bool { rows[id.value] != nil }
+    func contains(_ id: MessageID) -> Bool { rows.contains(id.value) }
 
     /// Which messages there are, in no order.
-    var ids: [MessageID] { rows.keys.map(MessageID.init) }
+    var ids: [MessageID] { rows.numbers.map(MessageID.init) }
 
     // MARK: Putting in
 
@@ -110,7 +110,7 @@ struct Shelf {
         }
         // Exactly as large as it is.
         full.append(Array(row[...]))
-        rows[id.value] = full[0]
+        rows.set(id.value, full[0])
         if full.count > 1 { further[id.value] = Array(full[1...]) }
         count += message.recipients.count
     }
@@ -216,7 +216,7 @@ struct Shelf {
         if let index = place.row {
             further[id.message.value]?[index] = changed
         } else {
-            rows[id.message.value] = changed
+            rows.set(id.message.value, changed)
         }
     }
 
@@ -228,7 +228,7 @@ struct Shelf {
         let flags: UInt16 = row.integer(at: place.offset + PackedRecipient.flagsAt)
         write(flags | PackedRecipient.Flags.done.rawValue, place, PackedRecipient.flagsAt, of: id.message)
         let left = (rows[id.message.value]?.integer(UInt32.self, at: Self.leftAt) ?? 1) - 1
-        rows[id.message.value]?.set(left, at: Self.leftAt)
+        rows.write(left, id.message.value, at: Self.leftAt)
         count -= 1
         return true
     }
@@ -236,7 +236,8 @@ struct Shelf {
     /// Forgets a message with whatever is left of it.
     mutating func remove(_ id: MessageID) {
         for number in numbers(id) { remove(EnvelopeID(id, number: number)) }
-        guard let row = rows.removeValue(forKey: id.value) else { return }
+        guard let row = rows[id.value] else { return }
+        rows.remove(id.value)
         further[id.value] = nil
         let flags = Flags(rawValue: row[Self.flagsAt])
         var reader = RowReader(row, Self.flagsAt + 2)
@@ -260,7 +261,7 @@ struct Shelf {
         if let index = place.row {
             further[id.value]?[index].set(value, at: place.offset + field)
         } else {
-            rows[id.value]?.set(value, at: place.offset + field)
+            rows.write(value, id.value, at: place.offset + field)
         }
     }
 

@@ -39,7 +39,8 @@ extension DiskSpool {
         var missingKey: UInt32?
         do throws(SystemError) {
             let names = try calls.list(directories.journal.number)
-            let numbers = names.compactMap { SpoolNames.number($0, "seg") }.sorted()
+            // Of a name beyond what numbers there are, none of ours is.
+            let numbers = names.compactMap { SpoolNames.number($0, "seg") }.filter { $0 < UInt32.max }.sorted()
             let spares = names.filter { SpoolNames.number($0, "spare") != nil }
             let end = try reader.findEnd(numbers)
             missingKey = end.missingKey
@@ -69,7 +70,7 @@ extension DiskSpool {
             if end.highestNumber == 0 { nextNumber = epochCount << 40 }
         }
         let epoch = epochCount << 32 | UInt64(Randomness.integer(UInt32.self))
-        let spareNumbers = spares.compactMap { SpoolNames.number($0, "spare") }
+        let spareNumbers = spares.compactMap { SpoolNames.number($0, "spare") }.filter { $0 < UInt32.max }
         let nextSegment = (numbers + spareNumbers).reduce(0, max) + 1
         let firstBody = epochCount << 32 | 1
         let handover = try Handover(calls: calls)
@@ -137,7 +138,9 @@ extension DiskSpool {
     func adopt(_ recovery: Recovery) {
         order = (recovery.segments + recovery.empty).sorted() + order
         tally.add(recovery.tail.tally(voids: recovery.voids))
-        for (number, found) in recovery.messages where !found.isForgettable {
+        // In their order, for the table's sake.
+        for number in recovery.messages.keys.sorted() {
+            guard let found = recovery.messages[number], !found.isForgettable else { continue }
             // The body of one that is done goes now: all its outcomes are durable.
             var live = Live(
                 location: found.location, envelopeCount: found.message.envelopeCount, finals: found.finals,

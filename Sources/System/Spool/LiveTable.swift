@@ -1,80 +1,151 @@
 // SPDX-License-Identifier: ISC
 
-/// Live messages by their numbers, in blocks of rows: growing moves none of them, and what a hash table leaves empty is
-/// twelve bytes a place instead of a whole row.
+/// Live messages in the order of their numbers, in pages: growing moves one page at most, and no place is empty for long.
+///
+/// Numbers only grow, so pages fill one after the other; those that recovery finds later stand before them, and come in
+/// their order.
 struct LiveTable: Sequence {
     fileprivate struct Row {
         var number: UInt64
-        /// nil where the row is free.
+        /// nil where the message is gone.
         var live: DiskSpool.Live?
     }
 
-    private var slots: [UInt64: UInt32] = [:]
-    private var blocks: [[Row]] = []
-    private var free: [UInt32] = []
+    fileprivate struct Page {
+        var first: UInt64
+        var rows: [Row] = []
+        var count = 0
 
-    private static let blockShift: UInt32 = 9
-    private static let blockSize = 1 << Int(blockShift)
+        init(first: UInt64) {
+            self.first = first
+            rows.reserveCapacity(LiveTable.pageSize)
+        }
+    }
 
-    var count: Int { slots.count }
+    private var pages: [Page] = []
+    private(set) var count = 0
+
+    private static let pageSize = 512
+
+    var pageCount: Int { pages.count }
 
     subscript(number: UInt64) -> DiskSpool.Live? {
         get {
-            guard let slot = slots[number] else { return nil }
-            return blocks[Self.block(of: slot)][Self.row(of: slot)].live
+            guard let (page, row) = place(of: number) else { return nil }
+            return pages[page].rows[row].live
         }
         // In place: a message to thousands has a table of outcomes that must not be copied for each of them.
         _modify {
-            if let slot = slots[number] {
-                let block = Self.block(of: slot)
-                let row = Self.row(of: slot)
-                yield &blocks[block][row].live
-                if blocks[block][row].live == nil { forget(number, slot) }
+            if let (page, row) = place(of: number) {
+                yield &pages[page].rows[row].live
+                if pages[page].rows[row].live == nil { forget(page) }
             } else {
                 var live: DiskSpool.Live?
                 yield &live
-                if live != nil { insert(Row(number: number, live: live)) }
+                if let live { insert(Row(number: number, live: live)) }
             }
         }
     }
 
-    private static func block(of slot: UInt32) -> Int { Int(slot >> blockShift) }
-    private static func row(of slot: UInt32) -> Int { Int(slot) & (blockSize - 1) }
-
-    private mutating func insert(_ row: Row) {
-        if let slot = free.popLast() {
-            blocks[Self.block(of: slot)][Self.row(of: slot)] = row
-            slots[row.number] = slot
-            return
-        }
-        if blocks.last.map({ $0.count == Self.blockSize }) ?? true {
-            var block: [Row] = []
-            block.reserveCapacity(Self.blockSize)
-            blocks.append(block)
-        }
-        let last = blocks.count - 1
-        slots[row.number] = UInt32(last * Self.blockSize + blocks[last].count)
-        blocks[last].append(row)
+    private func place(of number: UInt64) -> (page: Int, row: Int)? {
+        guard let page = page(of: number) else { return nil }
+        let row = row(of: number, in: page)
+        let rows = pages[page].rows
+        guard row < rows.count, rows[row].number == number, rows[row].live != nil else { return nil }
+        return (page, row)
     }
 
-    private mutating func forget(_ number: UInt64, _ slot: UInt32) {
-        slots[number] = nil
-        if slots.isEmpty { self = LiveTable() } else { free.append(slot) }
+    /// The last page that begins at or before a number.
+    private func page(of number: UInt64) -> Int? {
+        var low = 0
+        var high = pages.count
+        while low < high {
+            let middle = (low + high) / 2
+            if pages[middle].first <= number { low = middle + 1 } else { high = middle }
+        }
+        return low == 0 ? nil : low - 1
+    }
+
+    /// Where a number stands in a page, or would.
+    private func row(of number: UInt64, in page: Int) -> Int {
+        var low = 0
+        var high = pages[page].rows.count
+        while low < high {
+            let middle = (low + high) / 2
+            if pages[page].rows[middle].number < number { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private mutating func insert(_ row: Row) {
+        count += 1
+        var page = page(of: row.number) ?? 0
+        if pages.isEmpty { pages.append(Page(first: row.number)) }
+        var index = self.row(of: row.number, in: page)
+        if index < pages[page].rows.count, pages[page].rows[index].number == row.number {
+            pages[page].rows[index].live = row.live
+            pages[page].count += 1
+            return
+        }
+        if pages[page].rows.count == Self.pageSize {
+            split(page, at: index)
+            if index == Self.pageSize || index > pages[page].rows.count {
+                index -= pages[page].rows.count
+                page += 1
+            }
+        }
+        pages[page].rows.insert(row, at: index)
+        pages[page].first = pages[page].rows[0].number
+        pages[page].count += 1
+    }
+
+    // Ascending numbers leave full pages behind.
+    private mutating func split(_ page: Int, at index: Int) {
+        let cut = index == Self.pageSize ? index : Self.pageSize / 2
+        let moved = pages[page].rows[cut...]
+        var next = Page(first: moved.first?.number ?? UInt64.max)
+        next.rows += moved
+        next.count = moved.count { $0.live != nil }
+        pages[page].rows.removeSubrange(cut...)
+        pages[page].count -= next.count
+        pages.insert(next, at: page + 1)
+    }
+
+    private mutating func forget(_ page: Int) {
+        count -= 1
+        pages[page].count -= 1
+        if pages[page].count == 0 {
+            pages.remove(at: page)
+        } else if pages[page].count < pages[page].rows.count / 2 {
+            pages[page].rows.removeAll { $0.live == nil }
+            pages[page].first = pages[page].rows[0].number
+            join(page)
+        }
+    }
+
+    /// Puts the rows of a page to those of its neighbour where both are mostly empty.
+    private mutating func join(_ page: Int) {
+        let other = page > 0 ? page - 1 : page + 1
+        guard other < pages.count, pages[page].rows.count + pages[other].rows.count <= Self.pageSize / 2 else { return }
+        let (left, right) = other < page ? (other, page) : (page, other)
+        pages[left].rows += pages[right].rows
+        pages[left].count += pages[right].count
+        pages.remove(at: right)
     }
 
     struct Iterator: IteratorProtocol {
-        fileprivate let blocks: [[Row]]
-        fileprivate var block = 0
+        fileprivate let pages: [Page]
+        fileprivate var page = 0
         fileprivate var row = 0
 
         mutating func next() -> (number: UInt64, live: DiskSpool.Live)? {
-            while block < blocks.count {
-                guard row < blocks[block].count else {
-                    block += 1
+            while page < pages.count {
+                guard row < pages[page].rows.count else {
+                    page += 1
                     row = 0
                     continue
                 }
-                let found = blocks[block][row]
+                let found = pages[page].rows[row]
                 row += 1
                 if let live = found.live { return (found.number, live) }
             }
@@ -82,5 +153,5 @@ struct LiveTable: Sequence {
         }
     }
 
-    func makeIterator() -> Iterator { Iterator(blocks: blocks) }
+    func makeIterator() -> Iterator { Iterator(pages: pages) }
 }

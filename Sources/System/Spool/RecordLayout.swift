@@ -87,17 +87,19 @@ struct RecordHeader {
 /// Where a record is now. There is one for each record that lives, so it is kept small: in the index of a segment these are
 /// 32 bits, too.
 struct RecordLocation: Hashable, Sendable {
-    var segment: UInt64
+    private let shortSegment: UInt32
     private var shortOffset: UInt32
     private var shortLength: UInt32
 
     // Of what is no place in any segment of ours, nothing can be read.
     init(segment: UInt64, offset: Int, length: Int) {
-        self.segment = segment
+        shortSegment = UInt32(clamping: segment)
         shortOffset = UInt32(clamping: offset)
         shortLength = UInt32(clamping: length)
     }
 
+    /// There are no more than 32 bits have: that many were 64 PiB of journal.
+    var segment: UInt64 { UInt64(shortSegment) }
     var offset: Int { Int(shortOffset) }
     /// Header and payload.
     var length: Int { Int(shortLength) }
