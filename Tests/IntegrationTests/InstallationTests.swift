@@ -52,6 +52,42 @@ extension WholeHouse.Private {
                 result.status == 0 && result.lines == ["there", "gone", "1", "1"], "\(result.output)\(result.errors)")
         }
 
+        // With Debian's register of diversions, and on a host that has none.
+        @Test(arguments: ["mkdir -p /var/lib/dpkg && : >/var/lib/dpkg/status", "rm -f /usr/bin/dpkg-divert"])
+        func `the sendmail of another is displaced by replace only, kept, and brought back`(host: String) throws {
+            let instance = try Instance()
+            let result = try run(
+                instance,
+                """
+                \(host)
+                rm -f /usr/sbin/sendmail /usr/lib/sendmail /usr/bin/mailq
+                printf '#!/bin/sh\\necho "$0" of another\\n' | tee /usr/sbin/sendmail >/usr/bin/mailq
+                chmod 750 /usr/sbin/sendmail /usr/bin/mailq
+                ln -s ../sbin/sendmail /usr/lib/sendmail
+                etc/setup install >&2 || echo refused
+                test -e /usr/local/sbin/martletd || mailq
+                etc/setup install --replace >&2
+                readlink /usr/sbin/sendmail /usr/lib/sendmail /usr/bin/mailq
+                sh /usr/sbin/sendmail.displaced-by-martlet
+                # An upgrade, which finds nothing of another's any more.
+                etc/setup install >&2
+                etc/setup uninstall >&2
+                sendmail
+                stat -c '%a %n' /usr/sbin/sendmail /usr/bin/mailq
+                readlink /usr/lib/sendmail
+                ls /usr/sbin /usr/lib /usr/bin | grep -c displaced-by-martlet || :
+                """)
+            guard let result else { return }
+            let ours = "/usr/local/sbin/martletctl"
+            #expect(
+                result.status == 0
+                    && result.lines == [
+                        "refused", "/usr/bin/mailq of another", ours, ours, ours,
+                        "/usr/sbin/sendmail.displaced-by-martlet of another", "/usr/sbin/sendmail of another",
+                        "750 /usr/sbin/sendmail", "750 /usr/bin/mailq", "../sbin/sendmail", "0",
+                    ], "\(result.output)\(result.errors)")
+        }
+
         @Test func `a host without aliases gets ours, and is not refused for want of them`() throws {
             let instance = try Instance()
             let result = try run(
