@@ -185,7 +185,9 @@ let package = Package(
             ["Delivery", "Posix", "Mail", "IPC", "Bytes", "SMTP", "Message", "Configuration", "Schedule"]),
         tests("Keys", ["Keys", "IPC", "Posix"]),
         tests("Queue", ["Queue", "Chance", "Channel", "Posix", "IPC", "Mail", "Schedule", "Spool"]),
-        tests("Listener", ["Listener", "Channel", "Chance", "Posix", "Bytes", "IPC", "Mail", "Message"]),
+        tests(
+            "Listener",
+            ["Listener", "Channel", "Chance", "Posix", "Bytes", "IPC", "Mail", "Message", "SMTP", "Configuration"]),
         tests("Parent", ["Parent", "Account", "Digest", "IPC", "Mail", "Configuration", "Launch", "Posix"]),
         tests(
             "Control",

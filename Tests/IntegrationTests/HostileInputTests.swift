@@ -53,6 +53,8 @@ extension WholeHouse.Unprivileged {
                 if let client = try? instance.client() { crowd.append(client) }
             }
             #expect(crowd.count > 300)
+            let replies = crowd.map { String($0.reply()?.prefix(10) ?? "nothing") }
+            #expect(Set(replies.map { $0.prefix(4) == "220 " ? "220 " : $0 }) == ["220 ", "421 4.3.2 "])
             try first.submit(
                 from: "alice@example.org", to: ["\(instance.people[0])@example.org"], "Subject: x\n\nbody")
             #expect(instance.mailbox(instance.people[0]).waitForMessages(1))

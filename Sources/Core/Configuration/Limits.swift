@@ -31,6 +31,7 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
         case idleCommandsPerSession = "max-idle-commands"
         case secondsPerSession = "max-session-time"
         case bytesPerSecond = "min-data-rate"
+        case secondsBeforeRate = "min-data-rate-after"
     }
 
     public var mailsPerSession = 100
@@ -47,8 +48,10 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
     /// Commands in a row that bring no message further.
     public var idleCommandsPerSession = 200
     public var secondsPerSession = 28_800
-    /// Of content, after the first minute.
+    /// Of content.
     public var bytesPerSecond = 50
+    /// In which content is waited for before that holds: a slow start is no attack.
+    public var secondsBeforeRate = 60
     public var largestMessage = ByteCount.mebibytes(35)
     public var ciphers: String?
     /// What stands between a user and a tag that the user may choose.
@@ -71,6 +74,7 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
             case .idleCommandsPerSession: idleCommandsPerSession
             case .secondsPerSession: secondsPerSession
             case .bytesPerSecond: bytesPerSecond
+            case .secondsBeforeRate: secondsBeforeRate
             }
         }
         set {
@@ -87,6 +91,7 @@ public struct SMTPSettings: Hashable, Sendable, NamedLimits {
             case .idleCommandsPerSession: idleCommandsPerSession = newValue
             case .secondsPerSession: secondsPerSession = newValue
             case .bytesPerSecond: bytesPerSecond = newValue
+            case .secondsBeforeRate: secondsBeforeRate = newValue
             }
         }
     }

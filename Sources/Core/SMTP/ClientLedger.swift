@@ -21,14 +21,14 @@ public struct ClientLedger: Sendable {
         public init() {}
     }
 
-    /// The limit that was reached; the raw value is the last part of its counter's name.
+    /// The limit that was reached; the raw value is its name in the configuration and in `show stats`.
     public enum Excess: String, CaseIterable, Hashable, Sendable {
-        case sessions = "session"
-        case source
-        case network
-        case connections = "connect-rate"
-        case messages = "mail-rate"
-        case recipients = "rcpt-rate"
+        case sessions = "max-session"
+        case source = "max-session-per-source"
+        case network = "max-session-per-network"
+        case connections = "max-connect-rate"
+        case messages = "max-mail-rate"
+        case recipients = "max-rcpt-rate"
 
         public var reply: Reply {
             switch self {

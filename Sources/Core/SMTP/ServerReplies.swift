@@ -33,9 +33,6 @@ extension Reply {
     // The session as a whole
     static let idleTooLong = Reply(421, EnhancedStatus(4, 4, 2), "Timeout")
     static let shuttingDown = Reply(421, EnhancedStatus(4, 3, 2), "Service shutting down")
-    static let tooManyFailures = Reply(421, EnhancedStatus(4, 7, 0), "Too many errors")
-    static let tooManyIdleCommands = Reply(
-        421, EnhancedStatus(4, 7, 0), "Too many commands without a message")
     static let internalError = Reply(421, EnhancedStatus(4, 3, 0), "Internal server error")
 
     // Commands
@@ -46,10 +43,6 @@ extension Reply {
         500, EnhancedStatus(5, 5, 1), "Invalid command: Pipelining not supported")
     static let wizard = Reply(
         500, EnhancedStatus(5, 5, 1), "Invalid command: this feature is not supported yet ;-)")
-    static let tooManyMessages = Reply(
-        452, EnhancedStatus(4, 5, 3), "Too many recipients: Too many messages sent")
-    static let tooManyRecipients = Reply(
-        451, EnhancedStatus(4, 5, 3), "Too many recipients: Too many recipients")
     static let announcedTooBig = Reply(
         552, EnhancedStatus(5, 3, 4), "Message too big for system: Announced size exceeds the limit")
     static let holdTooLong = Reply(

@@ -30,7 +30,7 @@ extension ServerSession {
         guard isSpoken(verb) else { return fail(.error(.unrecognized)) }
         // Where chunks are not offered, what follows would be read as commands.
         if verb == .chunk, !offered.contains(.chunking) { return close(.notSupported) }
-        if !verb.advances, isIdleTooOften() { return close(.tooManyIdleCommands) }
+        if !verb.advances, isIdleTooOften() { return close(SessionLimit.idleCommands.reply) }
         if let refusal = refusal(of: verb, open) { return fail(refusal) }
         do throws(CommandError) {
             let command = try Command(
@@ -85,11 +85,11 @@ extension ServerSession {
             if greeting == nil || open != nil { return .notHere }
             if needsTLS { return .mustStartTLS }
             if settings.authentication == .required, user == nil { return .mustAuthenticate }
-            return messages >= settings.maximumMessages ? .tooManyMessages : nil
+            return messages >= settings.maximumMessages ? SessionLimit.messages.reply : nil
         case .recipient:
             // RFC 3030 section 2: behind BDAT only BDAT goes on.
             guard let open, !open.isChunked else { return .notHere }
-            return open.recipients >= settings.maximumRecipients ? .tooManyRecipients : nil
+            return open.recipients >= settings.maximumRecipients ? SessionLimit.recipients.reply : nil
         case .data:
             guard let open, !open.isChunked else { return .notHere }
             if open.request.body == .binaryMIME { return .needsChunks }
@@ -162,7 +162,7 @@ extension ServerSession {
     private mutating func receive(chunk size: Int, _ place: Command.ChunkPlace, _ open: Transaction?) -> Action {
         // What is far beyond any message that is taken is not worth listening to.
         guard size / 4 <= settings.sizeLimit.value else { return close(.chunkTooLarge) }
-        if size == 0, place == .middle, isIdleTooOften() { return close(.tooManyIdleCommands) }
+        if size == 0, place == .middle, isIdleTooOften() { return close(SessionLimit.idleCommands.reply) }
         guard let open else { return skip(size, .notHere, nil) }
         guard open.recipients > 0 else { return skip(size, .noRecipient, open) }
         if open.isChunked {

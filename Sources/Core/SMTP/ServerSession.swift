@@ -74,7 +74,7 @@ public struct ServerSession: Sendable {
         /// It has another priority than it asked for.
         var isPriorityChanged = false
         /// Content has come, in chunks.
-        var isChunked = false
+        public internal(set) var isChunked = false
     }
 
     public enum Action: Hashable, Sendable {
@@ -228,8 +228,8 @@ public struct ServerSession: Sendable {
     /// The client broke the framing of lines: what follows cannot be read as commands.
     public mutating func receive(_ violation: FramingViolation) -> Action { close(.violation(violation)) }
 
-    /// The client was silent for too long.
-    public mutating func timedOut() -> Action { close(.idleTooLong) }
+    /// The client was silent for too long, or went beyond a limit of time.
+    public mutating func timedOut(_ limit: SessionLimit? = nil) -> Action { close(limit?.reply ?? .idleTooLong) }
 
     /// The server stops.
     public mutating func shutDown() -> Action { close(.shuttingDown) }
@@ -269,6 +269,6 @@ public struct ServerSession: Sendable {
     /// Answers a command that failed; one too many ends the session.
     mutating func fail(_ reply: Reply) -> Action {
         failures += 1
-        return failures > settings.maximumFailures ? close(.tooManyFailures) : .reply(reply)
+        return failures > settings.maximumFailures ? close(SessionLimit.failures.reply) : .reply(reply)
     }
 }

@@ -38,6 +38,8 @@ final class ListenerProcess: DaemonProcess {
     struct SessionLimits {
         var sessionMilliseconds: UInt64 = 0
         var bytesPerSecond = 0
+        /// Never zero.
+        var graceMilliseconds: UInt64 = 60_000
     }
 
     private var acceptors: [Acceptor] = []
@@ -83,6 +85,7 @@ final class ListenerProcess: DaemonProcess {
         ledger.limits.recipientRate = configuration.smtp.recipientsPerMinute
         limits.sessionMilliseconds = UInt64(configuration.smtp.secondsPerSession) * 1000
         limits.bytesPerSecond = configuration.smtp.bytesPerSecond
+        limits.graceMilliseconds = UInt64(max(1, configuration.smtp.secondsBeforeRate)) * 1000
 
         if listeners.contains(where: { $0.encryption != .none }) { tls = try ListenerTLS(child, configuration) }
 

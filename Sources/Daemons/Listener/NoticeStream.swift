@@ -89,7 +89,7 @@ final class NoticeStream: SessionStream {
         step = next
     }
 
-    func room() async throws(ConnectionError) {}
+    func room(timeoutMilliseconds: UInt64) async throws(ConnectionError) {}
     // An internal session asks for none.
     func startTLS(
         _ context: ServerContext, _ signer: any Signer, _ beginning: TLSBeginning

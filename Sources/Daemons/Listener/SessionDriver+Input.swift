@@ -19,27 +19,52 @@ extension SessionDriver {
         let deadline = Loop.milliseconds + ListenerProcess.idleMilliseconds
         do {
             // A whole buffer of commands can be answered by much more than fits the connection.
-            try await stream.room()
+            try await stream.room(timeoutMilliseconds: patience(for: .room, until: deadline))
             // A client that floods us gets no more of our time than one that waits for each reply.
             if share.isUsedUp(in: Loop.turn) { await Loop.nextTurn() }
-            while !takeCommand() { try await stream.read(timeoutMilliseconds: patience(until: deadline)) }
+            while !takeCommand() {
+                try await stream.read(timeoutMilliseconds: patience(for: .command, until: deadline))
+                pace.heard(at: Loop.milliseconds, having: stream.available)
+            }
         } catch {
             lost(error)
         }
     }
 
+    /// What a client is waited for.
+    private enum Awaited {
+        case command
+        case content
+        /// That it takes replies.
+        case room
+    }
+
+    /// For how many milliseconds the client is waited for now: to the deadline, but not longer than its session may last,
+    /// nor than its content may take.
     @inline(never)
-    private func patience(until deadline: UInt64) throws(ConnectionError) -> UInt64 {
+    private func patience(for awaited: Awaited, until deadline: UInt64) throws(ConnectionError) -> UInt64 {
         let now = Loop.milliseconds
-        guard now < deadline else { throw .timedOut }
-        let left = deadline - now
+        var left = deadline > now ? deadline - now : 0
+        limitOfPatience = nil
         let stay = owner.limits.sessionMilliseconds
-        guard stay > 0, session.transaction == nil else { return left }
-        guard now - started < stay else {
-            owner.counters.add("smtp.limit.session-time")
-            throw .timedOut
+        if stay > 0 {
+            let rest = stay - min(stay, now - started)
+            if rest < left { (left, limitOfPatience) = (rest, .time) }
         }
-        return min(left, stay - (now - started))
+        // Who sends its content in chunks is as slow between them as within them.
+        let isPaced =
+            switch awaited {
+            case .command: session.transaction?.isChunked ?? false
+            case .content: true
+            case .room: false
+            }
+        if isPaced {
+            let rest = pace.left(atLeast: owner.limits.bytesPerSecond, after: owner.limits.graceMilliseconds)
+            if rest < left { (left, limitOfPatience) = (rest, .rate) }
+        }
+        guard left > 0 else { throw .timedOut }
+        pace.waits(since: now, having: stream.available)
+        return left
     }
 
     /// False when there is no whole line yet.
@@ -160,14 +185,9 @@ extension SessionDriver {
 
     // Time in which we do not read is not the client's.
     func readContent() async throws(ConnectionError) {
-        let allowed = pace.left(atLeast: owner.limits.bytesPerSecond)
-        guard allowed > 0 else {
-            owner.counters.add("smtp.limit.data-rate")
-            throw .timedOut
-        }
-        let before = (time: Loop.milliseconds, bytes: stream.available)
-        try await stream.read(timeoutMilliseconds: min(ListenerProcess.idleMilliseconds, allowed))
-        pace.add(stream.available - before.bytes, milliseconds: Loop.milliseconds - before.time)
+        let deadline = Loop.milliseconds + ListenerProcess.idleMilliseconds
+        try await stream.read(timeoutMilliseconds: patience(for: .content, until: deadline))
+        pace.heard(at: Loop.milliseconds, having: stream.available)
     }
 
     func keep(_ chunk: [UInt8]) async {
@@ -183,7 +203,7 @@ extension SessionDriver {
     @inline(never)
     func lost(_ error: ConnectionError) {
         switch error {
-        case .timedOut: end("timeout", session.timedOut())
+        case .timedOut: end("timeout", session.timedOut(limitOfPatience))
         case .ended: end("disconnect", session.disconnected())
         case .failed(let error): end("io-error: \(error)", session.disconnected())
         case .broken(let reason): end("io-error: \(reason)", session.disconnected())

@@ -50,6 +50,8 @@ final class SessionDriver {
     var scanner = HeaderScanner()
     var chunks: ChunkDecoder?
     var pace = Pace()
+    /// What the client is over when it does not come in the time for which it is waited; nil when it was only silent.
+    var limitOfPatience: SessionLimit?
     var share = TurnShare()
     let started = Loop.milliseconds
     /// The Lookup that remembers who the client is; a later one knows nothing of it.
@@ -288,6 +290,7 @@ final class SessionDriver {
     func say(_ reply: Reply) {
         for _ in 0..<session.verdicts { stream.write(reply) }
         if reply.isTemporary || reply.isPermanent {
+            if let limit = SessionLimit(toldBy: reply) { owner.counters.add("smtp.limit.\(limit.rawValue)") }
             let command = VisibleText(lastCommand)
             owner.log.info(
                 "\(number) smtp failed-command command=\"\(command)\" result=\"\(VisibleText(reply.description))\"")

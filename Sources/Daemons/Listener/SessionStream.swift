@@ -15,7 +15,7 @@ protocol SessionStream: AnyObject {
     func read(timeoutMilliseconds: UInt64) async throws(ConnectionError)
     func write(_ reply: Reply)
     /// Waits when the client does not take its replies.
-    func room() async throws(ConnectionError)
+    func room(timeoutMilliseconds: UInt64) async throws(ConnectionError)
     /// Sends what is left and ends.
     func finish(_ farewell: Farewell) async
     /// Goes on under TLS, as the server.
@@ -65,8 +65,8 @@ final class NetworkStream: SessionStream {
 
     func write(_ reply: Reply) { connection.write { reply.write(to: &$0) } }
 
-    func room() async throws(ConnectionError) {
-        try await connection.room(timeoutMilliseconds: ListenerProcess.idleMilliseconds)
+    func room(timeoutMilliseconds: UInt64) async throws(ConnectionError) {
+        try await connection.room(timeoutMilliseconds: timeoutMilliseconds)
     }
 
     func startTLS(
