@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct `Command parser` {
     static func parse(
-        _ text: String, _ extensions: ServerExtensions = [.deliveryStatus, .pipelining]
+        _ text: String, _ extensions: ServerExtensions = [.deliveryStatus, .pipelining, .authorship]
     ) throws -> Command {
         let name = try #require(Domain("mx.example.org"))
         let line = Array(text.utf8)
@@ -18,7 +18,7 @@ import Testing
     static func attempt(_ bytes: [UInt8]) throws {
         let name = try #require(Domain("mx.example.org"))
         do throws(CommandError) {
-            _ = try Command(parsing: bytes.span, serverName: name, extensions: [.deliveryStatus])
+            _ = try Command(parsing: bytes.span, serverName: name, extensions: [.deliveryStatus, .authorship])
         } catch {}
     }
 
@@ -54,6 +54,10 @@ import Testing
         ("MAIL FROM:<> SIZE=111111111111111111111", .invalidParameter("SIZE")),
         ("MAIL FROM:<> SIZE=1 SIZE=1", .invalidParameter("SIZE")), ("MAIL FROM:<> RET=ALL", .invalidParameter("RET")),
         ("MAIL FROM:<> ENVID=a+4", .invalidParameter("ENVID")), ("MAIL FROM:<> ENVID=+0A", .invalidParameter("ENVID")),
+        ("MAIL FROM:<> ENVID=a=b", .invalidParameter("ENVID")), ("MAIL FROM:<> ENVID=+2b", .invalidParameter("ENVID")),
+        ("MAIL FROM:<> ENVID=+b", .invalidParameter("ENVID")), ("MAIL FROM:<> ENVID=+", .invalidParameter("ENVID")),
+        ("MAIL FROM:<> AUTH=e+mc2@example.com", .invalidParameter("AUTH")),
+        ("MAIL FROM:<> AUTH=<> AUTH=<>", .invalidParameter("AUTH")),
         ("MAIL FROM:<> FOO=1", .unsupportedParameter("FOO")), ("MAIL FROM:<> =1", .unsupportedParameter("")),
         ("MAIL FROM:<> NOTIFY=NEVER", .unsupportedParameter("NOTIFY")),
         ("RCPT TO:<a> NOTIFY=", .invalidParameter("NOTIFY")),
@@ -107,6 +111,17 @@ import Testing
         let rest = String(repeating: "x", count: 493)
         #expect(throws: Never.self) { try Self.parse("RCPT TO:<a> ORCPT=rfc822;" + rest) }
         #expect(throws: CommandError.originalRecipientSyntax) { try Self.parse("RCPT TO:<a> ORCPT=rfc822;x" + rest) }
+    }
+
+    @Test func `the digits of ENVID are capitals, and a letter behind them is itself`() throws {
+        let request = MessageRequest(envelopeIdentifier: "+a+f")
+        #expect(
+            try Self.parse("MAIL FROM:<> ENVID=+2Ba+2Bf") == .mail(.null, MailParameters(request: request)))
+    }
+
+    // RFC 4954 section 5: the parameter belongs to the extension.
+    @Test func `without AUTH its parameter is unknown`() {
+        #expect(throws: CommandError.unsupportedParameter("AUTH")) { try Self.parse("MAIL FROM:<> AUTH=<>", []) }
     }
 
     @Test func `without DSN its keywords are unknown`() {

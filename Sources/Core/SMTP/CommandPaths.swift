@@ -56,7 +56,7 @@ extension Span where Element == UInt8 {
         var index = 0
         while index < count {
             var byte = self[index]
-            // A bare `=` is no xchar, yet senders leave it in addresses and nobody can mistake it.
+            // A bare `=` is no xchar, and the digits are capitals, yet senders have others in addresses and nobody can mistake them.
             guard byte.isVisible else { return nil }
             if byte == UInt8(ascii: "+") {
                 guard index + 2 < count, let high = self[index + 1].hexadecimalValue,
@@ -70,5 +70,17 @@ extension Span where Element == UInt8 {
             index += 1
         }
         return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The same to the letter of the RFC: without `=`, and with capitals as digits.
+    var strictlyDecodedExtendedText: String? {
+        for index in indices {
+            if self[index] == UInt8(ascii: "=") { return nil }
+            guard self[index] == UInt8(ascii: "+") else { continue }
+            for digit in (index + 1)..<Swift.min(index + 3, count) where (0x61...0x66).contains(self[digit]) {
+                return nil
+            }
+        }
+        return decodedExtendedText
     }
 }

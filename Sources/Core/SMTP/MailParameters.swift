@@ -61,7 +61,8 @@ public struct MailParameters: Hashable, Sendable {
 
         private func isOffered(_ offered: ServerExtensions) -> Bool {
             switch self {
-            case .size, .body, .author: true
+            case .size, .body: true
+            case .author: offered.contains(.authorship)
             case .returned, .envelopeIdentifier: offered.contains(.deliveryStatus)
             case .international: offered.contains(.internationalMail)
             case .requireTLS: offered.contains(.requireTLS)
@@ -117,7 +118,7 @@ public struct MailParameters: Hashable, Sendable {
             request.returned = part
         case .envelopeIdentifier:
             guard request.envelopeIdentifier == nil, value.count <= Self.longestEnvelopeIdentifier,
-                let identifier = value.decodedExtendedText
+                let identifier = value.strictlyDecodedExtendedText
             else { return false }
             request.envelopeIdentifier = identifier
         case .international:

@@ -16,6 +16,8 @@ public struct ServerExtensions: OptionSet, Hashable, Sendable {
     public static let futureRelease = ServerExtensions(rawValue: 32)  // RFC 4865
     public static let deliverBy = ServerExtensions(rawValue: 64)  // RFC 2852
     public static let priority = ServerExtensions(rawValue: 512)  // RFC 6710
+    /// To name the author of a message; where AUTH is offered, or was before the client had proven who it is.
+    public static let authorship = ServerExtensions(rawValue: 1024)  // RFC 4954 section 5
     /// For clients that speak for others, by our configuration.
     public static let clientClaims = ServerExtensions(rawValue: 128)  // XCLIENT
     public static let forwardClaims = ServerExtensions(rawValue: 256)  // XFORWARD

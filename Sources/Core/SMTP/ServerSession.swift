@@ -247,6 +247,7 @@ public struct ServerSession: Sendable {
         if isHandSession { offered.subtract([.pipelining, .chunking]) }
         if !isSecure { offered.remove(.requireTLS) }
         if !isAuthenticated { offered.subtract([.futureRelease, .deliverBy, .priority]) }
+        if offersAuthentication || user != nil { offered.insert(.authorship) }
         return offered
     }
 

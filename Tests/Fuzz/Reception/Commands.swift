@@ -12,7 +12,7 @@ enum Commands {
 
     private static let everything: ServerExtensions = [
         .pipelining, .deliveryStatus, .chunking, .internationalMail, .requireTLS, .futureRelease, .deliverBy,
-        .clientClaims, .forwardClaims, .priority,
+        .clientClaims, .forwardClaims, .priority, .authorship,
     ]
 
     /// What a piece-wise reader makes of the bytes: lines, and how it ends.
