@@ -237,8 +237,8 @@ extension WholeHouse.Private {
             #expect(
                 instance.log.wait(for: "smtp connected address=\(address) host=<unknown>") != nil,
                 "\(instance.lastWords)")
-            // Nothing else ends before; the question itself is given up far later than twice the bound.
-            #expect((4_900...10_000).contains(waited), "\(waited) ms")
+            // The bound and not an answer has ended it; a loaded host may be late.
+            #expect((4_900...30_000).contains(waited), "\(waited) ms")
             try instance.stop()
         }
     }

@@ -157,6 +157,11 @@ extension EvilProcess {
             ("local", "-f"), ("local", ""), ("local", "ne\0ws"), ("local", "0"), ("local", long), (long, "news"),
             ("local", "_martletq"), ("local", "news\nroot"), ("local", "."), ("local", "nobody-there"),
         ]
+        // The end of agents that it does not have, which is answered by nothing.
+        for ending in [AgentEnding.hung, .leaving] {
+            await edge.say(LocalToParent.closed(action: "local", user: "news", kind: .mailbox, ending))
+            await edge.say(LocalToParent.closed(action: long, user: "root", kind: .commands, ending))
+        }
         for (index, wish) in wishes.enumerated() {
             await edge.say(
                 LocalToParent.agent(action: wish.0, user: wish.1, kind: .mailbox), correlation: UInt64(index + 1))

@@ -9,6 +9,8 @@ import Reactor
 /// An edge on which anything can be said, frame or not.
 final class RawEdge {
     private static let mostPauses = 100
+    // A loaded host takes its time with a frame of megabytes; half of one is no claim.
+    private static let mostPausesOfSending = 4_000
 
     let grant: PeerGrant
     private let descriptor: FileDescriptor
@@ -37,12 +39,12 @@ final class RawEdge {
         await send(frame(message, correlation: correlation))
     }
 
-    /// Sends until the other side has taken nothing for half a second.
+    /// Sends until the other side has taken nothing for 20 seconds.
     func send(_ bytes: [UInt8], passing passed: Int32 = -1) async {
         var start = 0
         var pauses = 0
         var passed = passed
-        while isOpen, start < bytes.count, pauses < Self.mostPauses {
+        while isOpen, start < bytes.count, pauses < Self.mostPausesOfSending {
             let result = bytes.withUnsafeBytes {
                 FileDescriptor.send(
                     UnsafeRawBufferPointer(rebasing: $0[start...]), on: descriptor.number, passing: passed)
