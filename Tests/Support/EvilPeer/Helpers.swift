@@ -12,7 +12,6 @@ import Reactor
 final class EvilHelper {
     private let order: Order
     private let edge: RawEdge
-    private var asked: Set<String> = []
 
     init(_ order: Order, as role: Role) {
         self.order = order
@@ -80,7 +79,6 @@ final class EvilHelper {
             for number in [correlation | Frame.replyBit, correlation | Frame.replyBit, .max] {
                 await edge.say(answer(to: question), correlation: number)
             }
-            if case .user(let name) = question { asked.insert(name) }
         }
     }
 
@@ -93,13 +91,11 @@ final class EvilHelper {
         }
     }
 
-    // Everyone is somebody else, as whom no mail is delivered; some only when Parent asks, and not yet for Lookup.
+    // Everyone is somebody else, as whom no mail is delivered.
     private func user(_ name: String) -> FromAccount {
         switch name {
-        case "sync" where !asked.contains(name), "proxy" where !asked.contains(name):
-            .user(.found(UserRecord(name: name, uid: 5, gid: 5, home: "/")))
-        case "games", "sync": .user(.found(UserRecord(name: "root", uid: 0, gid: 0, home: "/")))
-        case "news", "proxy": .user(.found(UserRecord(name: "_martletq", uid: 65_000, gid: 65_000, home: "/")))
+        case "games": .user(.found(UserRecord(name: "root", uid: 0, gid: 0, home: "/")))
+        case "news": .user(.found(UserRecord(name: "_martletq", uid: 65_000, gid: 65_000, home: "/")))
         case "man": .user(.found(UserRecord(name: name, uid: 5, gid: 5, home: "../../etc")))
         case "lp": .verdict(.right)
         default: .user(.absent)
