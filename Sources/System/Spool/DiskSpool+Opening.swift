@@ -67,7 +67,11 @@ extension DiskSpool {
                 let numbers = try calls.list(directory.number).compactMap { SpoolNames.number($0, "body") }
                 epochCount = max(epochCount, ((numbers.max() ?? 0) >> 32) + 1)
             }
-            if end.highestNumber == 0 { nextNumber = epochCount << 40 }
+            if end.highestNumber == 0 {
+                // Where no header can be read either, nothing tells which are free.
+                guard end.highestEpoch != 0 else { throw SystemError("pread", EIO) }
+                nextNumber = epochCount << 40
+            }
         }
         let epoch = epochCount << 32 | UInt64(Randomness.integer(UInt32.self))
         let spareNumbers = spares.compactMap { SpoolNames.number($0, "spare") }.filter { $0 < UInt32.max }

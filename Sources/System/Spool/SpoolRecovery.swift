@@ -41,6 +41,8 @@ public final class SpoolRecovery {
                 next += 1
                 return nil
             }
+            // The disk gives by now what it did not give when the first number of this process was chosen.
+            if recovery.highestNumber >= firstNewNumber - 1 { throw SystemError("pread", EIO) }
             if recovery.missingKey == nil {
                 defer { self.reader = nil }
                 return end(reader)
