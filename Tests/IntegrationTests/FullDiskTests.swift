@@ -76,6 +76,9 @@ extension WholeHouse.Private {
             try instance.control("resume", "mta")
             #expect(sink.waitForMessages(accepted, seconds: 60), "\(sink.messages.count) of \(accepted)")
             #expect(try instance.isQueueEmpty())
+            // It answers when all outcomes are on the disk, which is a second later at the latest.
+            let account = try instance.control("audit")
+            #expect(account.status == 0, "\(account.errors)")
             #expect(try instance.crash())
             try instance.start()
             #expect(try instance.isQueueEmpty(), "\(instance.lastWords)")
