@@ -153,6 +153,9 @@ extension WholeHouse.Unprivileged {
             for count in 1...3 {
                 try instance.submit(to: ["user\(count)@must.example.com"])
                 #expect(hop.waitForMessages(count), "\(instance.lastWords)")
+                // What a host gives for the next handshake is kept at the end of the session, and used once.
+                let isOver = eventually { instance.log.lines(containing: "mta disconnected").count == count }
+                #expect(isOver, "\(instance.lastWords)")
             }
             let reused = hop.lines(containing: "tls ").map { $0.contains("reused=True") }
             #expect(reused == [false, true, true], "\(hop.lines(containing: "tls "))")
