@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import Synchronization
 
 /// What the tests find on the host on which they run.
 enum Host {
@@ -59,18 +60,30 @@ enum Host {
 
     /// A TCP port on which nobody listened a moment ago.
     static func freePort(_ address: String = "127.0.0.1") throws -> Int {
+        for _ in ports {
+            let port = nextPort.withLock { next in
+                next = next + 1 < ports.upperBound ? next + 1 : ports.lowerBound
+                return next
+            }
+            if isFree(address, port) { return port }
+        }
+        throw Failure("no free port")
+    }
+
+    // Below those that the system gives to clients: one of them could take a port before its server does.
+    private static let ports = 10_000..<32_000
+    private static let nextPort = Mutex(Int.random(in: ports))
+
+    private static func isFree(_ address: String, _ port: Int) -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
-        var name = sockaddr_in(address, port: 0)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let status = withUnsafeMutablePointer(to: &name) { pointer in
+        var name = sockaddr_in(address, port: port)
+        return withUnsafePointer(to: &name) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: address), length) == 0
-                    && getsockname(descriptor, __SOCKADDR_ARG(__sockaddr__: address), &length) == 0
+                bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: address), socklen_t(MemoryLayout<sockaddr_in>.size))
+                    == 0
             }
         }
-        guard status else { throw Failure("no free port: \(String(cString: strerror(errno)))") }
-        return Int(UInt16(bigEndian: name.sin_port))
     }
 }
 
